@@ -15,3 +15,5 @@ pub mod escape;
 pub mod id;
 pub mod people;
 pub mod refusal;
+#[cfg(feature = "signing")]
+pub mod signing;

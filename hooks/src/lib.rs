@@ -1,1 +1,5 @@
 //! x
+
+pub mod judge;
+pub mod keyring;
+pub mod objects;

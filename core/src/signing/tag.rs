@@ -1,0 +1,1 @@
+//! A tag object's bytes, taken apart.
