@@ -1,5 +1,16 @@
-//! x
+//! What runs as the git user: the hooks and the ssh door, and the library half that the bot shares with them.
+//!
+//! Reads git and the keyring, hands requests over; writes no task and no repository. No async runtime, no database, no HTTP: a hook is
+//! a short process in front of which a person waits.
+//!
+//! * [`settings`]: the sections of `windlass.toml` that are read here
+//! * [`wire`]: what is said over the bot's socket and in the spool
+//! * [`spool`]: requests that wait as files while the bot is away
+//! * [`objects`], [`keyring`], [`judge`]: a tag's raw bytes, who is who, the verdict
 
 pub mod judge;
 pub mod keyring;
 pub mod objects;
+pub mod settings;
+pub mod spool;
+pub mod wire;
