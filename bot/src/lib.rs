@@ -1,3 +1,7 @@
 //! Does. The daemon and the command line as a library, so that tests and developer commands can call its parts.
 
+pub mod cli;
 pub mod config;
+pub mod exit;
+pub mod journal;
+pub mod output;

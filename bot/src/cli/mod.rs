@@ -1,0 +1,121 @@
+//! The command line: one file a command, each with its arguments and what it does with them.
+//!
+//! A command is a type with clap's `Args` and [`Run`]; it has one line in [`Command`] and one in [`Command::run`].
+//! What it returns, or the error that it ends with, becomes the exit code in [`crate::exit`].
+
+pub mod journal;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// A merge queue for package repositories: a signed tag is judged, built, tested and committed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "windlass",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 environment broken (the bot is away, a file cannot be written)."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// The configuration
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "WINDLASS_CONFIG",
+        default_value = "/etc/windlass/windlass.toml"
+    )]
+    pub config: PathBuf,
+}
+
+/// The commands, in the order of the help.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show, check or rebuild the journal
+    Journal(journal::Args),
+}
+
+impl Command {
+    fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
+        match self {
+            Self::Journal(args) => args.run(context),
+        }
+    }
+}
+
+/// What a command has to work with.
+pub struct Context {
+    /// What stands before the command.
+    pub global: Global,
+    /// Where it writes.
+    pub output: Output,
+    /// The command line as given, the program's name first.
+    pub arguments: Vec<OsString>,
+}
+
+/// What the arguments of every command can do.
+pub trait Run {
+    /// Does it; the error says what happened and, after a blank line, how to mend it.
+    fn run(self, context: &mut Context) -> anyhow::Result<Exit>;
+}
+
+/// Runs one command line, the program's name first.
+pub fn main(arguments: Vec<OsString>) -> Exit {
+    let mut output = Output::process();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &mut output),
+    };
+    let mut context = Context {
+        global: cli.global,
+        output,
+        arguments,
+    };
+    cli.command.run(&mut context).unwrap_or_else(|error| {
+        context.output.error(&error);
+        Exit::of(&error)
+    })
+}
+
+/// Help and version are data; everything else that clap says is talk about a mistake.
+fn usage(error: &clap::Error, output: &mut Output) -> Exit {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        output.talk(text);
+        return Exit::Usage;
+    }
+    match output.data(text) {
+        Ok(()) => Exit::Done,
+        Err(_) => Exit::Environment,
+    }
+}
+
+/// The whole grammar, for completions and man pages.
+pub fn grammar() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        grammar().debug_assert();
+    }
+}
