@@ -17,13 +17,38 @@ pub struct RenderError {
 }
 
 /// The templates that are rendered, by name.
-const TEXTS: [(&str, &str); 2] = [
+const TEXTS: [(&str, &str); 3] = [
+    ("windlass.toml", include_str!("windlass.toml")),
     ("windlass.service", include_str!("systemd/windlass.service")),
     ("sshd.conf", include_str!("sshd/windlass.conf")),
 ];
 
 /// The hook stub with its placeholders `@PROGRAM@`, `@CONFIG@` (quoted for sh) and `@NAME@`.
 pub const HOOK_STUB: &str = include_str!("hooks/stub.sh");
+
+/// What `windlass.toml` is made from; what is `None` or empty stays a commented default.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConfigValues {
+    /// The directory below which everything stands.
+    pub root: String,
+    /// The Unix user of hooks and ssh door.
+    pub git_user: String,
+    /// The Unix user of the daemon.
+    pub bot_user: String,
+    /// Who a push without ssh is from, in the one-user set-up.
+    pub local: Option<String>,
+    /// The repositories; the first one is the default.
+    pub repositories: Vec<RepositoryValues>,
+}
+
+/// One `[[repository]]`.
+#[derive(Debug, Clone, Serialize)]
+pub struct RepositoryValues {
+    /// Its name.
+    pub name: String,
+    /// Its architectures.
+    pub architectures: Vec<String>,
+}
 
 /// What `windlass.service` is made from.
 #[derive(Debug, Clone, Serialize)]
@@ -55,6 +80,14 @@ pub struct SshdValues {
     pub git_user: String,
     /// The absolute path of the file with everybody's keys.
     pub authorized_keys: String,
+}
+
+/// The commented configuration.
+///
+/// # Errors
+/// A mistake in the template.
+pub fn windlass_toml(values: &ConfigValues) -> Result<String, RenderError> {
+    render("windlass.toml", values)
 }
 
 /// The unit of the daemon for systemd.

@@ -6,8 +6,128 @@
 pub mod problem;
 pub mod strict;
 
+mod checks;
 mod repository;
+mod sections;
 #[cfg(test)]
 mod tests;
 
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use windlass_core::id::RepositoryName;
+use windlass_hooks::settings::{Paths, Push, Settings, Signing, Ssh, Users};
+
+pub use problem::{Problem, Problems};
 pub use repository::Repository;
+pub use sections::{Server, Tasks};
+
+/// Everything that `windlass.toml` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where things are.
+    pub paths: Paths,
+    /// Which Unix users play which part.
+    pub users: Users,
+    /// How a signed tag is judged.
+    pub signing: Signing,
+    /// What may be pushed.
+    pub push: Push,
+    /// The ssh door's limits.
+    pub ssh: Ssh,
+    /// How the daemon serves.
+    pub server: Server,
+    /// How much one user may have.
+    pub tasks: Tasks,
+    /// The binary repositories that tasks can be for.
+    #[serde(rename = "repository")]
+    pub repositories: Vec<Repository>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration '{}': {source}{}", path.display(), hint_of(source, path))]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that it may not.
+    #[error(transparent)]
+    Wrong(#[from] Problems),
+}
+
+fn hint_of(error: &std::io::Error, path: &Path) -> String {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        format!(
+            "\n\nhint: `windlass init` writes one; another one is named by --config FILE or WINDLASS_CONFIG instead of '{}'",
+            path.display()
+        )
+    } else {
+        String::new()
+    }
+}
+
+impl Config {
+    /// Reads the file strictly.
+    ///
+    /// # Errors
+    /// It cannot be read, or something in it is wrong: then everything that is.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::parse(&text, path)?)
+    }
+
+    /// Reads a text as the content of the file at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
+        let wrong = |problems| Problems {
+            file: path.to_owned(),
+            text: text.to_owned(),
+            problems,
+        };
+        let config: Self = strict::parse(text).map_err(wrong)?;
+        let problems = checks::all(&config, text);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(wrong(problems))
+        }
+    }
+
+    /// What the git side reads of it.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            paths: self.paths.clone(),
+            users: self.users.clone(),
+            signing: self.signing.clone(),
+            push: self.push.clone(),
+            ssh: self.ssh.clone(),
+        }
+    }
+
+    /// The repository that a command is for which names none: the one that says so, or the only one.
+    pub fn default_repository(&self) -> Option<&RepositoryName> {
+        match self.repositories.as_slice() {
+            [only] => Some(&only.name),
+            several => several
+                .iter()
+                .find(|repository| repository.default)
+                .map(|repository| &repository.name),
+        }
+    }
+
+    /// The repository of this name.
+    pub fn repository(&self, name: &RepositoryName) -> Option<&Repository> {
+        self.repositories.iter().find(|repository| repository.name == *name)
+    }
+}

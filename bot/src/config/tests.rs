@@ -1,39 +1,14 @@
 //! What is read, and how what is wrong is told.
 
 use insta::assert_snapshot;
-use serde::Deserialize;
+
+use windlass_hooks::settings::{Paths, Settings, Signing, Users};
 
 use super::problem::render;
-use super::strict;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only the reading is looked at")]
-struct Sample {
-    #[serde(default)]
-    signing: Option<Signing>,
-    #[serde(default)]
-    repository: Vec<super::Repository>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only the reading is looked at")]
-struct Signing {
-    future_tolerance: Option<String>,
-    mode: Option<Mode>,
-    max_refs: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Mode {
-    Enforce,
-    Observe,
-}
+use super::{Config, Repository, strict};
 
 fn problems(text: &str) -> String {
-    let found = strict::parse::<Sample>(text).expect_err("it is wrong");
+    let found = strict::parse::<Config>(text).expect_err("it is wrong");
     render("windlass.toml".as_ref(), text, &found)
 }
 
@@ -66,7 +41,7 @@ mode = \"observe\"
         |        ^^^^^^^^^^
     hint: did you mean "enforce"? Known: enforce, observe
 
-    windlass.toml:4:12: 'max_refs': invalid value: integer '-1', expected u32
+    windlass.toml:4:12: 'max_refs': invalid value: integer '-1', expected usize
       4 | max_refs = -1
         |            ^^
 
@@ -99,4 +74,241 @@ fn bad_syntax_is_told_with_all_its_places() {
 fn what_is_shown_is_harmless() {
     let shown = problems("\"a\u{1b}[2Jb\u{202e}\" = 1\n");
     assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
+}
+
+/// The template as `windlass init` writes it, made for these values.
+fn template(repositories: &[&str]) -> String {
+    windlass_templates::windlass_toml(&windlass_templates::ConfigValues {
+        root: "/var/lib/windlass".into(),
+        git_user: "git".into(),
+        bot_user: "windlass".into(),
+        local: None,
+        repositories: repositories
+            .iter()
+            .map(|name| windlass_templates::RepositoryValues {
+                name: (*name).to_owned(),
+                architectures: vec!["x86_64".into(), "i586".into()],
+            })
+            .collect(),
+    })
+    .unwrap()
+}
+
+/// The keys and values of a table, by dotted name; of several elements of an array the first.
+fn flat(table: &toml::Table, prefix: &str, into: &mut std::collections::BTreeMap<String, String>) {
+    for (key, value) in table {
+        let name = format!("{prefix}{key}");
+        match (
+            value.as_table(),
+            value.as_array().and_then(|a| a.first()).and_then(toml::Value::as_table),
+        ) {
+            (Some(inner), _) | (None, Some(inner)) => flat(inner, &format!("{name}."), into),
+            (None, None) => {
+                into.insert(name, value.to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_template_documents_every_key_with_its_default() {
+    let text = template(&["sisyphus"]);
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let all = Config::parse(&uncommented, "windlass.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    // What stands in the template only as an example, since it has no default.
+    let expected = Config {
+        users: Users {
+            local: Some("alice".parse().unwrap()),
+            ..Users::default()
+        },
+        signing: Signing {
+            allowed_signers: Some("/etc/windlass/allowed_signers".into()),
+            ..Signing::default()
+        },
+        paths: Paths {
+            people: Some(Paths::default().people()),
+            git: Some(Paths::default().git()),
+            spool: Some(Paths::default().spool()),
+            socket: Some(Paths::default().socket()),
+            state: Some(Paths::default().state()),
+            ..Paths::default()
+        },
+        repositories: vec![Repository {
+            name: "sisyphus".parse().unwrap(),
+            default: true,
+            architectures: vec!["x86_64".into(), "i586".into()],
+            deny_unlisted: false,
+            approvals_from: Vec::new(),
+        }],
+        ..Config::default()
+    };
+    assert_eq!(all, expected);
+
+    // And no key is missing in it.
+    let (mut has, mut has_not) = Default::default();
+    flat(&toml::Table::try_from(&expected).unwrap(), "", &mut has_not);
+    flat(&uncommented.parse::<toml::Table>().unwrap(), "", &mut has);
+    has_not.retain(|key, _| !has.contains_key(key));
+    assert_eq!(has_not, std::collections::BTreeMap::default());
+}
+
+#[test]
+fn the_template_as_it_is_says_the_defaults() {
+    let text = template(&["sisyphus", "p11"]);
+    let config = Config::parse(&text, "windlass.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.signing, Signing::default());
+    assert_eq!(config.default_repository().map(AsRef::as_ref), Some("sisyphus"));
+    assert_eq!(config.settings(), Settings::from_toml(&text).unwrap());
+}
+
+#[test]
+fn what_does_not_fit_together_is_told_at_once() {
+    let text = "\
+[paths]
+root = \"srv/windlass\"
+state = \"/srv/git/state\"
+git = \"/srv/git\"
+
+[users]
+git = \"-git\"
+
+[signing]
+max_tag_size = \"16KiB\"
+max_signature_size = \"32KiB\"
+future_tolerance = \"2w\"
+
+[push]
+namespaces = [\"refs/heads/\", \"refs/replace/\", \"heads\"]
+
+[server]
+max_connections = 0
+
+[[repository]]
+name = \"sisyphus\"
+default = true
+
+[[repository]]
+name = \"sisyphus\"
+default = true
+architectures = [\"x86_64\", \"noarch\", \"x86_64\"]
+
+[[repository]]
+name = \"p11\"
+architectures = []
+";
+    let error = Config::parse(text, "windlass.toml".as_ref()).unwrap_err();
+    assert_snapshot!(error.to_string(), @r#"
+    windlass.toml:2:8: 'root' is no absolute path: 'srv/windlass'
+      2 | root = "srv/windlass"
+        |        ^^^^^^^^^^^^^^
+    hint: write it from '/' on: hooks, ssh door and daemon start in different directories
+
+    windlass.toml:4:7: '/srv/git' and '/srv/git/state' may not lie in one another
+      4 | git = "/srv/git"
+        |       ^^^^^^^^^^
+    hint: each has its own owner and mode
+
+    windlass.toml:7:7: '-git' is no name of a Unix user
+      7 | git = "-git"
+        |       ^^^^^^
+
+    windlass.toml:11:22: 'max_signature_size' (32KiB) is more than 'max_tag_size' (16KiB), of which it is a part
+      11 | max_signature_size = "32KiB"
+         |                      ^^^^^^^
+
+    windlass.toml:12:20: 'future_tolerance' is 2w; it may be a day at most
+      12 | future_tolerance = "2w"
+         |                    ^^^^
+    hint: it makes up for clocks, and a clock is minutes wrong
+
+    windlass.toml:15:30: 'refs/replace/' may not be pushed
+      15 | namespaces = ["refs/heads/", "refs/replace/", "heads"]
+         |                              ^^^^^^^^^^^^^^^
+    hint: a replaced object makes an unsigned tag look signed
+
+    windlass.toml:15:47: 'heads' is no namespace of references
+      15 | namespaces = ["refs/heads/", "refs/replace/", "heads"]
+         |                                               ^^^^^^^
+    hint: it begins with 'refs/', has a name, and ends with '/', as in "refs/heads/"
+
+    windlass.toml:18:19: 'max_connections' is 0: nothing would work
+      18 | max_connections = 0
+         |                   ^
+
+    windlass.toml:25:8: there are two repositories 'sisyphus'
+      25 | name = "sisyphus"
+         |        ^^^^^^^^^^
+
+    windlass.toml:26:11: 'sisyphus' and 'sisyphus' are both the default repository
+      26 | default = true
+         |           ^^^^
+    hint: only one may say `default = true`
+
+    windlass.toml:27:28: 'noarch' is no architecture
+      27 | architectures = ["x86_64", "noarch", "x86_64"]
+         |                            ^^^^^^^^
+    hint: rpm's word for a machine, as in "x86_64" or "aarch64"; 'noarch' and 'source' come by themselves
+
+    windlass.toml:27:38: 'x86_64' stands twice in 'architectures'
+      27 | architectures = ["x86_64", "noarch", "x86_64"]
+         |                                      ^^^^^^^^
+
+    windlass.toml:31:17: repository 'p11' has no architecture
+      31 | architectures = []
+         |                 ^^
+    hint: as in ["x86_64"]
+    "#);
+}
+
+#[test]
+fn quantities_and_names_are_told_with_their_rule() {
+    let text = "[signing]\nfuture_tolerance = 5\nmax_tag_size = \"64kb\"\nother_tags = \"deny\"\nbots = [\"CI\"]\n";
+    let error = Config::parse(text, "windlass.toml".as_ref()).unwrap_err();
+    assert_snapshot!(error.to_string(), @r#"
+    windlass.toml:2:20: 'future_tolerance': invalid type: integer '5', expected a string
+      2 | future_tolerance = 5
+        |                    ^
+
+    windlass.toml:3:16: 'max_tag_size': '64kb' is no size: a whole number and a unit (B, KiB, MiB, GiB, TiB), as in "64KiB"
+      3 | max_tag_size = "64kb"
+        |                ^^^^^^
+
+    windlass.toml:4:14: 'deny' is not known for 'other_tags'
+      4 | other_tags = "deny"
+        |              ^^^^^^
+    hint: known: allow, signed, refuse
+
+    windlass.toml:5:8: 'bots': 'CI' is no user name: lower-case letters, digits, '_' and '-', a letter first, at most 32 characters
+      5 | bots = ["CI"]
+        |        ^^^^^^
+    "#);
+}
+
+#[test]
+fn several_repositories_need_one_default() {
+    let text = "[[repository]]\nname = \"a\"\n[[repository]]\nname = \"b\"\n";
+    let error = Config::parse(text, "windlass.toml".as_ref()).unwrap_err();
+    assert_snapshot!(error.to_string(), @r"
+    windlass.toml:1:1: none of the repositories is the default: a, b
+      1 | [[repository]]
+        | ^^^^^^^^^^^^^^
+    hint: one of them says `default = true`
+    ");
+    let config = Config::parse("[[repository]]\nname = \"a\"\n", "windlass.toml".as_ref()).unwrap();
+    assert_eq!(config.default_repository().map(AsRef::as_ref), Some("a"));
+}
+
+#[test]
+fn any_text_is_an_answer_and_no_panic() {
+    proptest::proptest!(|(text in "(\\[[a-z]{1,4}\\]\n|[a-z\"=\\[\\]{}. é\u{202e}\n#0-9-]){0,60}")| {
+        if let Err(problems) = Config::parse(&text, "windlass.toml".as_ref()) {
+            proptest::prop_assert!(!problems.to_string().is_empty());
+        }
+    });
 }

@@ -1,0 +1,45 @@
+//! The sections that the bot alone reads: `[server]` and `[tasks]`.
+
+use serde::{Deserialize, Serialize};
+use windlass_hooks::settings::Duration;
+
+/// `[server]`: how the daemon serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// How often the references of all source repositories are compared with what the journal knows.
+    pub reconcile_every: Duration,
+    /// How many clients may be connected at once.
+    pub max_connections: usize,
+    /// How long a client may take to say what it wants.
+    pub request_timeout: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            reconcile_every: Duration::from_secs(300),
+            max_connections: 512,
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[tasks]`: how much one user may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tasks {
+    /// How many tasks one user may have that have not landed.
+    pub max_open_per_user: usize,
+    /// How many subtasks one task may have.
+    pub max_subtasks: usize,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self {
+            max_open_per_user: 1000,
+            max_subtasks: 1000,
+        }
+    }
+}
