@@ -110,6 +110,11 @@ textual!(
     |v| is_word(v, b"._-", 64)
 );
 textual!(
+    /// An architecture's name, as rpm has it.
+    ArchName, "architecture", "letters, digits, '_', a letter first, at most 32 characters",
+    |v| is_word(v, b"_", 32) && v.as_bytes()[0].is_ascii_alphabetic()
+);
+textual!(
     /// An SHA-1 object id, 40 lower-case hexadecimal digits.
     ObjectId, "object id", "40 lower-case hexadecimal digits",
     |v| is_lower_hex(v, 40)

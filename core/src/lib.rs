@@ -8,12 +8,29 @@
 //! * [`escape`]: how untrusted text is shown
 //! * [`people`]: who is who
 //! * `signing` (feature): a tag object's bytes → [`Verdict`](signing::Verdict)
-//! * `access`, `task`, `world` (feature `task`): lists and approvals; states and transitions; all of it folded from events
+//! * [`push`]: a pushed tag and its options
+//! * [`access`]: lists, groups, votes, and who may touch a package
+//! * [`task`]: subtasks, states, transitions
 //! * `command` (feature): the one grammar of commands
+//! * `event`, `world`, `decide`, `reply` (feature `task`): what is on record; all of it folded; what a command leads to; how it is answered
 
+pub mod access;
+#[cfg(feature = "command")]
+pub mod command;
+#[cfg(feature = "task")]
+pub mod decide;
 pub mod escape;
+#[cfg(feature = "task")]
+pub mod event;
 pub mod id;
 pub mod people;
+pub mod push;
+pub mod reason;
 pub mod refusal;
+#[cfg(feature = "task")]
+pub mod reply;
 #[cfg(feature = "signing")]
 pub mod signing;
+pub mod task;
+#[cfg(feature = "task")]
+pub mod world;

@@ -1,0 +1,98 @@
+//! What was found out before a decision: configuration, people, judged tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::id::{ArchName, GroupName, ObjectId, PackageName, RepositoryName, SourcePath, TagName, UserName};
+use crate::refusal::Refusal;
+use crate::task::SignedBy;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The person.
+    pub user: UserName,
+    /// Whether he may do everything.
+    pub superuser: bool,
+}
+
+/// What a decision depends on beside the world.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The binary repositories that are configured.
+    pub repositories: BTreeMap<RepositoryName, RepositoryFacts>,
+    /// The one that is meant when none is named.
+    pub default_repository: Option<RepositoryName>,
+    /// Whether anything can run.
+    pub stages: Stages,
+    /// How much one person may have.
+    pub limits: Limits,
+    /// Everybody there is.
+    pub people: BTreeSet<UserName>,
+    /// Who may do everything.
+    pub superusers: BTreeSet<UserName>,
+    /// The verdicts on the tags that [`needs`](super::needs) named.
+    pub tags: BTreeMap<(SourcePath, TagName), TagFacts>,
+    /// Whether a pushed tag is built without being asked for.
+    pub build_every_push: bool,
+}
+
+/// What is configured for one binary repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RepositoryFacts {
+    /// Its architectures.
+    pub architectures: Vec<ArchName>,
+    /// Whether a package without an access list is closed to all.
+    pub deny_unlisted: bool,
+    /// The groups of which an approval is needed.
+    pub required_approvals: Vec<GroupName>,
+}
+
+/// Whether anything can run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Stages {
+    /// No stages are configured: a task that is run waits, and says so.
+    #[default]
+    NoneConfigured,
+    /// There are stages.
+    Configured,
+}
+
+/// How much one person may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The most tasks of one owner that are neither landed nor removed.
+    pub open_tasks_per_user: usize,
+    /// The most subtasks of one task.
+    pub subtasks_per_task: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            open_tasks_per_user: 200,
+            subtasks_per_task: 500,
+        }
+    }
+}
+
+/// The verdict on a tag, as it is at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagFacts {
+    /// It is good.
+    Good(GoodTag),
+    /// It is not, or is not there: all reasons.
+    Refused(Vec<Refusal>),
+}
+
+/// A good tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoodTag {
+    /// The tag object.
+    pub object: ObjectId,
+    /// The commit that it names.
+    pub commit: ObjectId,
+    /// Whose signature it carries.
+    pub signer: SignedBy,
+    /// The source package's name, where it can be told before a build; else the source repository's name stands for it.
+    pub package: Option<PackageName>,
+}

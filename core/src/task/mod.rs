@@ -1,0 +1,186 @@
+//! A task: an ordered list of subtasks that land together or not at all.
+//!
+//! [`Task`] is the aggregate; [`Task::apply`] folds its events. Its [`State`] is a machine of its own, [`state::step`]:
+//! total, without panics. What may be asked of a task, and by whom, is decided elsewhere; here is only what is true after
+//! each event.
+
+pub mod action;
+pub mod digest;
+pub mod event;
+pub mod run;
+pub mod stage;
+pub mod state;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+pub use action::{Action, SignedBy, Subtask};
+pub use digest::Digest;
+pub use event::TaskEvent;
+pub use run::{Denied, Failure, Fault, Mode, OnFailure, Outcome, Run};
+pub use stage::{Phase, Stage, StateName};
+pub use state::{Effect, State, step};
+
+use crate::access::VoteKind;
+use crate::id::{RepositoryName, SubtaskNumber, TaskId, UserName};
+use crate::reason::Reason;
+
+/// One task, as its events have made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its number.
+    pub id: TaskId,
+    /// The repository that it is for.
+    pub repository: RepositoryName,
+    /// Who made it.
+    pub owner: UserName,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Whether others may add their tags.
+    pub shared: bool,
+    /// What it does, in this order. Numbers never come again.
+    pub subtasks: Vec<Subtask>,
+    /// The number that the next subtask gets.
+    pub next_subtask: SubtaskNumber,
+    /// The tasks that have to land before.
+    pub deps: BTreeSet<TaskId>,
+    /// What people think of its subtasks, one vote a person and subtask.
+    pub votes: Vec<CastVote>,
+    /// How often its content has changed: no two contents of one task have one digest.
+    pub version: u32,
+    /// How often somebody asked for a run.
+    pub tries: u32,
+    /// Where it stands.
+    pub state: State,
+    /// Since when.
+    pub since: Timestamp,
+    /// What happened, oldest first.
+    pub history: Vec<(Timestamp, TaskEvent)>,
+}
+
+/// A vote on one subtask, bound to what was voted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CastVote {
+    /// The subtask.
+    pub subtask: SubtaskNumber,
+    /// For or against.
+    pub kind: VoteKind,
+    /// Who.
+    pub by: UserName,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// For an approval the digest of the task, for a disapproval that of the subtask's action.
+    pub of: Digest,
+}
+
+impl Task {
+    /// A new, empty task.
+    pub fn new(id: TaskId, repository: RepositoryName, owner: UserName, now: Timestamp) -> Self {
+        Self {
+            id,
+            repository,
+            owner,
+            created: now,
+            shared: false,
+            subtasks: Vec::new(),
+            next_subtask: SubtaskNumber(1),
+            deps: BTreeSet::new(),
+            votes: Vec::new(),
+            version: 0,
+            tries: 0,
+            state: State::New,
+            since: now,
+            history: Vec::new(),
+        }
+    }
+
+    /// One subtask by its number.
+    pub fn subtask(&self, number: SubtaskNumber) -> Option<&Subtask> {
+        self.subtasks.iter().find(|subtask| subtask.number == number)
+    }
+
+    /// The digest of all that an approval is given for.
+    pub fn digest(&self) -> Digest {
+        Digest::of_task(self)
+    }
+
+    /// Makes true what an event says. A landed or removed task stays as it is, whatever comes.
+    pub fn apply(&mut self, event: &TaskEvent, now: Timestamp) -> Vec<Effect> {
+        if self.state.is_final() {
+            return Vec::new();
+        }
+        let (state, effects) = step(&self.state, event, now);
+        if state != self.state {
+            self.state = state;
+            self.since = now;
+        }
+        match event {
+            TaskEvent::SubtaskAdded { number, by, action } => {
+                self.subtasks.push(Subtask {
+                    number: *number,
+                    by: by.clone(),
+                    at: now,
+                    action: action.clone(),
+                });
+                self.next_subtask = SubtaskNumber(self.next_subtask.0.max(number.0.saturating_add(1)));
+                self.changed();
+            }
+            TaskEvent::SubtaskRemoved { number, .. } => {
+                self.subtasks.retain(|subtask| subtask.number != *number);
+                self.changed();
+            }
+            TaskEvent::DepsChanged { deps, .. } => {
+                self.deps.clone_from(deps);
+                self.changed();
+            }
+            TaskEvent::Shared { on, .. } => self.shared = *on,
+            TaskEvent::Voted {
+                kind,
+                subtask,
+                of,
+                by,
+                reason,
+            } => {
+                self.votes.retain(|vote| !(vote.subtask == *subtask && vote.by == *by));
+                self.votes.push(CastVote {
+                    subtask: *subtask,
+                    kind: *kind,
+                    by: by.clone(),
+                    at: now,
+                    reason: reason.clone(),
+                    of: of.clone(),
+                });
+            }
+            TaskEvent::VoteRevoked { kind, subtask, by } => {
+                self.votes
+                    .retain(|vote| !(vote.subtask == *subtask && vote.by == *by && vote.kind == *kind));
+            }
+            TaskEvent::RunAsked { run } => self.tries = self.tries.max(run.try_number),
+            TaskEvent::Created { .. }
+            | TaskEvent::Permitted
+            | TaskEvent::Aborted { .. }
+            | TaskEvent::Removed { .. }
+            | TaskEvent::BuildStarted { .. }
+            | TaskEvent::StageStarted { .. }
+            | TaskEvent::StageFinished { .. }
+            | TaskEvent::RunEnded { .. }
+            | TaskEvent::CommitStarted { .. }
+            | TaskEvent::CommitFailed { .. }
+            | TaskEvent::Landed { .. } => {}
+        }
+        self.history.push((now, event.clone()));
+        effects
+    }
+
+    /// The content is another one: every approval is void, disapprovals stay with what they are about.
+    fn changed(&mut self) {
+        self.version = self.version.saturating_add(1);
+        let subtasks = &self.subtasks;
+        self.votes.retain(|vote| {
+            vote.kind == VoteKind::Disapprove && subtasks.iter().any(|subtask| subtask.number == vote.subtask)
+        });
+    }
+}

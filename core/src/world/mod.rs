@@ -1,0 +1,165 @@
+//! All that is known: the fold of the journal's events.
+//!
+//! [`World::apply`] is total and deterministic: the same events make the same world, whatever the configuration says today.
+
+pub mod standing;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::access::AccessLists;
+use crate::event::{Answered, Event, Taken};
+use crate::id::{ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
+use crate::push::TagPushed;
+use crate::refusal::Refusal;
+use crate::task::{Effect, Task, TaskEvent};
+
+/// How long the answer to a request is kept for whoever asks it again.
+pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// All that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct World {
+    tasks: BTreeMap<TaskId, Task>,
+    access: BTreeMap<RepositoryName, AccessLists>,
+    answers: BTreeMap<RequestId, Answered>,
+    /// The order in which they came, for forgetting the oldest.
+    answer_times: VecDeque<(Timestamp, RequestId)>,
+    tags: BTreeMap<(SourcePath, TagName), KnownTag>,
+}
+
+/// A tag that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTag {
+    /// The tag object.
+    pub object: ObjectId,
+    /// Who pushed it.
+    pub pusher: UserName,
+    /// When.
+    pub at: Timestamp,
+    /// What became of it.
+    pub taken: Taken,
+}
+
+impl World {
+    /// Makes true what an event says; what follows from it for each task comes back.
+    pub fn apply(&mut self, event: &Event, now: Timestamp) -> Vec<(TaskId, Effect)> {
+        match event {
+            Event::Answered(answered) => {
+                self.forget_answers(now);
+                if self
+                    .answers
+                    .insert(answered.request.clone(), answered.clone())
+                    .is_none()
+                {
+                    self.answer_times.push_back((now, answered.request.clone()));
+                }
+                Vec::new()
+            }
+            Event::TagTaken { pushed, taken } => {
+                self.tag_taken(pushed, taken, now);
+                Vec::new()
+            }
+            Event::Task { id, event } => self.task_event(*id, event, now),
+            Event::Access(change) => {
+                self.access
+                    .entry(change.repository.clone())
+                    .or_default()
+                    .apply(&change.subject, &change.change);
+                Vec::new()
+            }
+        }
+    }
+
+    fn forget_answers(&mut self, now: Timestamp) {
+        while let Some((at, request)) = self.answer_times.front() {
+            if now.duration_since(*at) <= ANSWERS_KEPT {
+                break;
+            }
+            self.answers.remove(request);
+            self.answer_times.pop_front();
+        }
+    }
+
+    fn tag_taken(&mut self, pushed: &TagPushed, taken: &Taken, now: Timestamp) {
+        let known = KnownTag {
+            object: pushed.object.clone(),
+            pusher: pushed.pusher.clone(),
+            at: now,
+            taken: taken.clone(),
+        };
+        self.tags.insert((pushed.source.clone(), pushed.tag.clone()), known);
+    }
+
+    fn task_event(&mut self, id: TaskId, event: &TaskEvent, now: Timestamp) -> Vec<(TaskId, Effect)> {
+        if let TaskEvent::Created { repository, owner } = event {
+            let task = self
+                .tasks
+                .entry(id)
+                .or_insert_with(|| Task::new(id, repository.clone(), owner.clone(), now));
+            task.apply(event, now);
+            return Vec::new();
+        }
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return Vec::new();
+        };
+        task.apply(event, now).into_iter().map(|effect| (id, effect)).collect()
+    }
+
+    /// One task.
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(&id)
+    }
+
+    /// All tasks, oldest first.
+    pub fn tasks(&self) -> impl DoubleEndedIterator<Item = &Task> {
+        self.tasks.values()
+    }
+
+    /// The number that the next task gets.
+    pub fn next_task(&self) -> TaskId {
+        self.tasks.last_key_value().map_or(TaskId::FIRST, |(id, _)| id.next())
+    }
+
+    /// The access lists of a repository, if any were ever made.
+    pub fn access(&self, repository: &RepositoryName) -> Option<&AccessLists> {
+        self.access.get(repository)
+    }
+
+    /// What is known of a tag.
+    pub fn tag(&self, source: &SourcePath, tag: &TagName) -> Option<&KnownTag> {
+        self.tags.get(&(source.clone(), tag.clone()))
+    }
+
+    /// Every tag that came in.
+    pub fn tags(&self) -> impl Iterator<Item = (&SourcePath, &TagName, &KnownTag)> {
+        self.tags.iter().map(|((source, tag), known)| (source, tag, known))
+    }
+
+    /// The answer that a request got, whoever asked.
+    pub fn answer(&self, request: &RequestId) -> Option<&Answered> {
+        self.answers.get(request)
+    }
+
+    /// The answer to repeat, where this request was answered before.
+    ///
+    /// # Errors
+    /// Another person's request, or another request, had this id.
+    pub fn answered_before(
+        &self,
+        request: &RequestId,
+        user: &UserName,
+        words: &[String],
+    ) -> Result<Option<&Answered>, Refusal> {
+        match self.answers.get(request) {
+            None => Ok(None),
+            Some(answered) if answered.user == *user && answered.words == words => Ok(Some(answered)),
+            Some(_) => Err(Refusal::new(
+                "request_reused",
+                format!("the request id {request} was used for another request"),
+            )
+            .hint("leave --request-id out, or choose another one")),
+        }
+    }
+}
