@@ -3,14 +3,18 @@
 //! A command is a type with clap's `Args` and [`Run`]; it has one line in [`Command`] and one in [`Command::run`].
 //! What it returns, or the error that it ends with, becomes the exit code in [`crate::exit`].
 
+pub mod completions;
+pub mod config;
 pub mod journal;
+pub mod man;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::exit::Exit;
+use crate::config::{Config, ConfigError};
+use crate::exit::{Broken, Exit};
 use crate::output::Output;
 
 /// A merge queue for package repositories: a signed tag is judged, built, tested and committed.
@@ -46,14 +50,23 @@ pub struct Global {
 /// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check the configuration, or show what is in force
+    Config(config::Args),
     /// Show, check or rebuild the journal
     Journal(journal::Args),
+    /// Print the completions for a shell
+    Completions(completions::Args),
+    /// Print the manual page, or write all of them into a directory
+    Man(man::Args),
 }
 
 impl Command {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         match self {
+            Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),
+            Self::Completions(args) => args.run(context),
+            Self::Man(args) => args.run(context),
         }
     }
 }
@@ -66,6 +79,29 @@ pub struct Context {
     pub output: Output,
     /// The command line as given, the program's name first.
     pub arguments: Vec<OsString>,
+}
+
+impl Context {
+    /// Reads the configuration strictly.
+    ///
+    /// # Errors
+    /// It cannot be read ([`Broken`]), or is wrong: then everything that is wrong in it.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        Config::load(&self.global.config).map_err(|error| match error {
+            ConfigError::Read { path, error } => {
+                let message = format!("cannot read the configuration '{}': {error}", path.display());
+                let hint = match error.kind() {
+                    std::io::ErrorKind::NotFound => {
+                        "`windlass init` writes one; --config FILE or WINDLASS_CONFIG names another"
+                    }
+                    std::io::ErrorKind::PermissionDenied => "run it as root, or as the daemon's user",
+                    _ => "--config FILE or WINDLASS_CONFIG names another",
+                };
+                Broken::new(message).hint(hint).into()
+            }
+            ConfigError::Wrong(problems) => problems.into(),
+        })
+    }
 }
 
 /// What the arguments of every command can do.

@@ -41,7 +41,7 @@ pub struct Config {
     /// How much one user may have.
     pub tasks: Tasks,
     /// The binary repositories that tasks can be for.
-    #[serde(rename = "repository")]
+    #[serde(rename = "repository", skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<Repository>,
 }
 
@@ -49,27 +49,16 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration '{}': {source}{}", path.display(), hint_of(source, path))]
+    #[error("cannot read the configuration '{}': {error}", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
-        /// Why.
-        source: std::io::Error,
+        /// Why; not a source, since the message has it.
+        error: std::io::Error,
     },
     /// The file says something that it may not.
     #[error(transparent)]
     Wrong(#[from] Problems),
-}
-
-fn hint_of(error: &std::io::Error, path: &Path) -> String {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        format!(
-            "\n\nhint: `windlass init` writes one; another one is named by --config FILE or WINDLASS_CONFIG instead of '{}'",
-            path.display()
-        )
-    } else {
-        String::new()
-    }
 }
 
 impl Config {
@@ -78,9 +67,9 @@ impl Config {
     /// # Errors
     /// It cannot be read, or something in it is wrong: then everything that is.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
             path: path.to_owned(),
-            source,
+            error,
         })?;
         Ok(Self::parse(&text, path)?)
     }
