@@ -3,9 +3,10 @@
 //! Push options are data: a closed set, parsed here and nowhere else, never joined into a string again.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::escape::escaped;
-use crate::id::{ObjectId, RepositoryName, SourcePath, TagName, TaskId, UserName};
+use crate::id::{ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
 use crate::refusal::Refusal;
 
 /// A tag that the hook judged and git has written.
@@ -48,6 +49,25 @@ pub enum BuildRequest {
     Default,
     /// The one named.
     Named(RepositoryName),
+}
+
+impl TagPushed {
+    /// The request's id: made from what was pushed and where to, so that a repeated push is a repeated request.
+    pub fn request_id(&self) -> RequestId {
+        use std::fmt::Write as _;
+        let mut hash = Sha256::new();
+        for part in ["push", self.source.as_str(), &self.tag.reference()] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        hash.update(self.object.as_str().as_bytes());
+        let mut id = String::from("r-");
+        for byte in &hash.finalize()[..16] {
+            // Writing to a String cannot fail.
+            let _ = write!(id, "{byte:02x}");
+        }
+        id.parse().expect("it is 'r-' and 32 hexadecimal digits")
+    }
 }
 
 impl PushOptions {

@@ -3,7 +3,6 @@
 //! Other tables are the bot's and are skipped here, so that a hook need not know them; inside these sections an unknown key is an
 //! error. The bot's own reader uses the very same section types.
 
-mod glob;
 mod paths;
 mod quantity;
 mod sections;
@@ -13,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use glob::TagPattern;
 pub use paths::{Paths, Users, uid_of};
 pub use quantity::{BadQuantity, Duration, Size};
 pub use sections::{BuildPolicy, Mode, OtherTags, Push, Signing, Ssh};

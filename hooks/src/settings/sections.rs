@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use windlass_core::id::UserName;
+pub use windlass_core::signing::OtherTags;
+use windlass_core::signing::{Policy, TagPattern};
 
-use super::{Duration, Size, TagPattern};
+use super::{Duration, Size};
 
 /// `[signing]`: how a signed tag is judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +42,7 @@ impl Default for Signing {
     fn default() -> Self {
         Self {
             mode: Mode::Enforce,
-            build_tags: TagPattern::new("*-*"),
+            build_tags: TagPattern::default(),
             other_tags: OtherTags::Allow,
             future_tolerance: Duration::from_secs(300),
             allow_sha1_self_signatures: false,
@@ -54,6 +56,22 @@ impl Default for Signing {
     }
 }
 
+impl Signing {
+    /// The rules as the judge takes them: everybody's identity compared, keys good now.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            build_tags: self.build_tags.clone(),
+            other_tags: self.other_tags,
+            future_tolerance: self.future_tolerance.std(),
+            allow_sha1_self_signatures: self.allow_sha1_self_signatures,
+            max_tag_size: self.max_tag_size.bytes(),
+            max_signature_size: self.max_signature_size.bytes(),
+            bots: self.bots.clone(),
+            ..Policy::default()
+        }
+    }
+}
+
 /// Whether a refusal refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -63,19 +81,6 @@ pub enum Mode {
     Enforce,
     /// It is logged and told, and the push passes. What is refused is still never built.
     Observe,
-}
-
-/// What becomes of tags that are no versions to be built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OtherTags {
-    /// They pass, so that upstream's tags can be pushed.
-    #[default]
-    Allow,
-    /// They pass when they are judged good.
-    Signed,
-    /// They are refused.
-    Refuse,
 }
 
 /// `[push]`: what may be pushed.
