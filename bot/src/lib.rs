@@ -5,3 +5,4 @@ pub mod config;
 pub mod exit;
 pub mod journal;
 pub mod output;
+pub mod writer;

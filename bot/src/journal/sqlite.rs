@@ -193,19 +193,19 @@ fn append_entry(transaction: &Transaction<'_>, before: &Head, batch: u64, at: &s
             entry.body,
             head.hash.as_bytes(),
         ])?;
-    project(transaction, head.seq, &entry.kind, &entry.body)?;
+    project(transaction, head.seq, &entry.body)?;
     Ok(head)
 }
 
 /// What one row adds to the projections.
-fn project(transaction: &Transaction<'_>, seq: u64, kind: &str, body: &str) -> Result<()> {
-    let derived = projection::derive(kind, body);
+fn project(transaction: &Transaction<'_>, seq: u64, body: &str) -> Result<()> {
+    let derived = projection::derive(body);
     if let Some(request) = &derived.answers {
         transaction
             .prepare_cached("INSERT INTO answer (request, seq) VALUES (?, ?)")?
             .execute(params![request.as_str(), column(seq)])?;
     }
-    for task in &derived.tasks {
+    if let Some(task) = derived.task {
         transaction
             .prepare_cached("INSERT OR IGNORE INTO task_row (task, seq) VALUES (?, ?)")?
             .execute(params![column(task.get()), column(seq)])?;
@@ -311,11 +311,11 @@ impl Journal for Sqlite {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }
         {
-            let mut rows = transaction.prepare("SELECT seq, kind, body FROM journal ORDER BY seq")?;
+            let mut rows = transaction.prepare("SELECT seq, body FROM journal ORDER BY seq")?;
             let mut rows = rows.query([])?;
             while let Some(row) = rows.next()? {
-                let (kind, body): (String, String) = (row.get(1)?, row.get(2)?);
-                project(&transaction, number(row, 0)?, &kind, &body)?;
+                let body: String = row.get(1)?;
+                project(&transaction, number(row, 0)?, &body)?;
             }
         }
         projected_up_to(&transaction, head(&transaction)?.seq)?;
