@@ -1,2 +1,35 @@
-//! x
-fn main() {}
+//! Developer commands: `cargo xtask test`. Each installs what it needs, after asking.
+
+mod packages;
+mod process;
+mod say;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of Windlass.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything that has to pass: format, lints, unit, story and doc tests, licences, spelling
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Test(args) => test::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        say::talk(format_args!("error: {error:#}"));
+        ExitCode::from(3)
+    })
+}
