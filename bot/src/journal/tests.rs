@@ -73,7 +73,11 @@ fn what_is_appended_is_read_in_order() {
 #[test]
 fn an_older_head_is_on_the_way_to_the_newest() {
     let (_directory, path, _) = filled();
-    let row = Sqlite::open_read_only(&path).unwrap().read_from(1, 1).unwrap().remove(0);
+    let row = Sqlite::open_read_only(&path)
+        .unwrap()
+        .read_from(1, 1)
+        .unwrap()
+        .remove(0);
     let noted = Head {
         seq: row.seq,
         hash: row.hash,
@@ -89,7 +93,10 @@ fn a_decision_on_old_facts_is_not_appended() {
     let mut second = Sqlite::open(&path).unwrap();
     let moved = first.append(&head, &batch(&["f"])).unwrap();
     let error = second.append(&head, &batch(&["g"])).unwrap_err();
-    assert!(matches!(error, JournalError::HeadMoved { found, .. } if found == moved), "{error}");
+    assert!(
+        matches!(error, JournalError::HeadMoved { found, .. } if found == moved),
+        "{error}"
+    );
     assert_eq!(second.read_from(5, 10).unwrap().len(), 1);
 }
 
@@ -122,8 +129,14 @@ fn tampering_is_found(#[case] sql: &str, #[case] expected: &[&str]) {
 #[test]
 fn a_missing_trigger_is_found() {
     let (_directory, path, _) = filled();
-    Connection::open(&path).unwrap().execute_batch("DROP TRIGGER journal_no_update").unwrap();
-    assert_eq!(findings(&path, None), ["the database: the trigger journal_no_update is gone"]);
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("DROP TRIGGER journal_no_update")
+        .unwrap();
+    assert_eq!(
+        findings(&path, None),
+        ["the database: the trigger journal_no_update is gone"]
+    );
 }
 
 #[rstest]
@@ -181,8 +194,14 @@ fn a_copy_is_whole_and_verifies() {
 #[test]
 fn a_newer_file_is_not_touched() {
     let (_directory, path, _) = filled();
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(Sqlite::open(&path).unwrap_err(), JournalError::TooNew { found: 99, .. }));
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    assert!(matches!(
+        Sqlite::open(&path).unwrap_err(),
+        JournalError::TooNew { found: 99, .. }
+    ));
 }
 
 #[test]
@@ -198,7 +217,10 @@ fn a_snapshot_is_kept_and_checked() {
     assert_eq!(journal.snapshot().unwrap(), Some(snapshot));
     tamper(&path, "DELETE FROM journal WHERE seq = 5");
     let found = findings(&path, None);
-    assert!(found.len() == 1 && found[0].contains("known from the kept snapshot"), "{found:?}");
+    assert!(
+        found.len() == 1 && found[0].contains("known from the kept snapshot"),
+        "{found:?}"
+    );
     Sqlite::open(&path).unwrap().rebuild().unwrap();
     assert_eq!(Sqlite::open(&path).unwrap().snapshot().unwrap(), None);
 }
