@@ -6,11 +6,13 @@
 //! * [`settings`]: the sections of `windlass.toml` that are read here
 //! * [`wire`]: what is said over the bot's socket and in the spool
 //! * [`spool`]: requests that wait as files while the bot is away
+//! * [`handover`]: to the socket, else to the spool
 //! * [`claims`]: the replay ledger
 //! * [`process`]: the one way to run a process
 //! * [`objects`], [`keyring`], [`judge`]: a tag's raw bytes, who is who, the verdict
 
 pub mod claims;
+pub mod handover;
 pub mod judge;
 pub mod keyring;
 pub mod objects;
