@@ -4,5 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod journal;
+pub mod layout;
 pub mod output;
+pub mod process;
 pub mod writer;

@@ -5,6 +5,7 @@
 
 pub mod completions;
 pub mod config;
+pub mod init;
 pub mod journal;
 pub mod man;
 
@@ -50,6 +51,8 @@ pub struct Global {
 /// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Set Windlass up: users, directories, configuration, units
+    Init(init::Args),
     /// Check the configuration, or show what is in force
     Config(config::Args),
     /// Show, check or rebuild the journal
@@ -63,6 +66,7 @@ pub enum Command {
 impl Command {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         match self {
+            Self::Init(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Completions(args) => args.run(context),
