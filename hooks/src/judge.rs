@@ -2,9 +2,13 @@
 //!
 //! The hook, the bot and `windlass tag check` all come through here, so that they cannot differ.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use windlass_core::id::{ObjectId, SourcePath, UserName};
-use windlass_core::signing::{Policy, TagFacts, Verdict};
+use windlass_core::people::Person;
+pub use windlass_core::signing::Judgement;
+use windlass_core::signing::{Case, Circumstances, Policy, judge_header};
 
 use crate::keyring::{Keyring, KeyringError};
 use crate::objects::{RawStore, StoreError};
@@ -20,15 +24,6 @@ pub struct TagToJudge<'a> {
     pub source: Option<&'a SourcePath>,
     /// Who pushes it; not compared when there is none.
     pub pusher: Option<&'a UserName>,
-}
-
-/// What came out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
-    /// Good, or refused and why.
-    pub verdict: Verdict,
-    /// What the tag says; there when its structure is good.
-    pub facts: Option<TagFacts>,
 }
 
 /// Judging itself failed: this says nothing about the tag.
@@ -53,12 +48,55 @@ pub fn judge_tag(
     tag: &TagToJudge<'_>,
     now: Timestamp,
 ) -> Result<Judgement, JudgeError> {
-    let _ = (store, keyring, policy, tag, now);
-    Ok(Judgement {
-        verdict: Verdict::Refused(vec![windlass_core::refusal::Refusal::new(
-            "unsigned",
-            "judging comes with the next commit",
-        )]),
-        facts: None,
-    })
+    let header = store.header(tag.object)?;
+    if let Some(refused) = judge_header(tag.object, header, policy) {
+        return Ok(refused);
+    }
+    let bytes = store.read(tag.object, policy.max_tag_size)?;
+    let case = Case::open(tag.object, &bytes, policy);
+    let target = match case.target() {
+        Some(target) => store.header(target)?,
+        None => None,
+    };
+    let hints = case.hints();
+    let people = if hints.is_empty() {
+        Vec::new()
+    } else {
+        keyring.people_with_keys(&hints)?
+    };
+    let taggers = taggers(keyring, &people, case.tagger_address())?;
+    let apart = hints.iter().any(|hint| hint.as_str().starts_with("SHA256:"));
+    let allowed_signers = if apart && people.is_empty() {
+        keyring.allowed_signers()?
+    } else {
+        None
+    };
+    let people: Vec<Person> = people.iter().map(|person| Person::clone(person)).collect();
+    let how = Circumstances {
+        reference: tag.reference,
+        target,
+        source: tag.source,
+        pusher: tag.pusher,
+        tagger_people: &taggers,
+        people: &people,
+        allowed_signers: allowed_signers.as_ref(),
+        now,
+    };
+    Ok(case.judge(&how, policy))
+}
+
+/// The people with the tagger's address: the key's owner, nearly always, who has been read already.
+fn taggers(keyring: &Keyring, people: &[Arc<Person>], address: Option<&[u8]>) -> Result<Vec<UserName>, KeyringError> {
+    let Some(address) = address else { return Ok(Vec::new()) };
+    let text = std::str::from_utf8(address).unwrap_or_default();
+    let own: Vec<UserName> = people
+        .iter()
+        .filter(|person| person.has_address(text))
+        .map(|person| person.name.clone())
+        .collect();
+    if !own.is_empty() {
+        return Ok(own);
+    }
+    let others = keyring.people_with_address(address)?;
+    Ok(others.iter().map(|person| person.name.clone()).collect())
 }

@@ -1,14 +1,38 @@
 //! The keyring: a directory with a file for each person, and an index over it.
+//!
+//! A person is `NAME.toml`; a directory given by hand may also have certificates as `NAME.asc`, `NAME.pgp` or `NAME.gpg` (whose
+//! addresses are then those of their user ids), and an `allowed_signers` file. With `.index` beside them, the key of a good
+//! tag costs the reading of one person's file, however many people there are. The index is never believed: it says
+//! where to look, and what it does not know is looked for in the directory before it is called unknown.
 
+mod files;
+mod index;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use windlass_core::id::UserName;
 use windlass_core::people::Person;
+use windlass_core::signing::{AllowedSigners, KeyHint};
 
-/// A directory of people: `NAME.toml`, beside it also `NAME.asc`, `NAME.pgp`, `NAME.gpg` and `allowed_signers`.
+pub use files::Problem;
+use files::Stamp;
+use index::Index;
+
+/// The index's file name.
+const INDEX: &str = ".index";
+
+/// The name of a file of OpenSSH's kind in the directory.
+const ALLOWED_SIGNERS: &str = "allowed_signers";
+
+/// A directory of people, opened.
 #[derive(Debug)]
 pub struct Keyring {
     directory: PathBuf,
+    allowed_signers: PathBuf,
+    index: Mutex<Arc<Index>>,
+    read: Mutex<HashMap<UserName, (Vec<Stamp>, Arc<Person>)>>,
 }
 
 /// The keyring cannot be read. This says nothing about any tag.
@@ -22,7 +46,15 @@ pub enum KeyringError {
         /// Why.
         source: std::io::Error,
     },
-    /// A person's file is not well formed.
+    /// The index cannot be written.
+    #[error("cannot write '{}': {source}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not well formed.
     #[error("'{}' is not well formed: {why}", path.display())]
     Malformed {
         /// Which.
@@ -33,31 +65,172 @@ pub enum KeyringError {
 }
 
 impl Keyring {
-    /// Opens the directory; reads the index, and no person's file.
+    /// Opens the directory; reads the index if there is one, and no person's file.
     ///
     /// # Errors
     /// [`KeyringError::Read`] when there is no such directory.
     pub fn open(directory: &Path) -> Result<Self, KeyringError> {
+        let metadata = std::fs::metadata(directory);
+        let is_directory = metadata.and_then(|found| {
+            if found.is_dir() {
+                Ok(())
+            } else {
+                Err(std::io::ErrorKind::NotADirectory.into())
+            }
+        });
+        is_directory.map_err(|source| KeyringError::Read {
+            path: directory.to_owned(),
+            source,
+        })?;
+        let index = Index::read(&directory.join(INDEX)).unwrap_or_default();
         Ok(Self {
             directory: directory.to_owned(),
+            allowed_signers: directory.join(ALLOWED_SIGNERS),
+            index: Mutex::new(Arc::new(index)),
+            read: Mutex::default(),
         })
     }
 
-    /// The person of this name.
+    /// Takes the `allowed_signers` file from elsewhere than the directory.
+    #[must_use]
+    pub fn with_allowed_signers(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.allowed_signers);
+        self
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The person of this name, from all files of this name.
+    ///
+    /// # Errors
+    /// A file is there and cannot be read or understood.
+    pub fn person(&self, name: &UserName) -> Result<Option<Arc<Person>>, KeyringError> {
+        let stamps = files::stamps(&self.directory, name)?;
+        if stamps.is_empty() {
+            return Ok(None);
+        }
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, person)) = read.get(name)
+            && *known == stamps
+        {
+            return Ok(Some(Arc::clone(person)));
+        }
+        let Some(person) = files::person(&self.directory, name)? else {
+            return Ok(None);
+        };
+        let person = Arc::new(person);
+        read.insert(name.clone(), (stamps, Arc::clone(&person)));
+        Ok(Some(person))
+    }
+
+    /// Everybody, and the files that cannot be read or understood.
+    ///
+    /// # Errors
+    /// [`KeyringError::Read`] when the directory cannot be listed.
+    pub fn everybody(&self) -> Result<(Vec<Person>, Vec<Problem>), KeyringError> {
+        files::everybody(&self.directory)
+    }
+
+    /// The people who have one of the keys, their files read and the key found in them.
+    ///
+    /// # Errors
+    /// The directory, or a file that has to be read, cannot be.
+    pub fn people_with_keys(&self, hints: &[KeyHint]) -> Result<Vec<Arc<Person>>, KeyringError> {
+        self.find(hints.iter().map(|hint| hint.as_str().to_owned()).collect(), |person| {
+            let handles = files::handles(person);
+            hints
+                .iter()
+                .any(|hint| handles.iter().any(|handle| handle == hint.as_str()))
+        })
+    }
+
+    /// The people who have an address.
+    ///
+    /// # Errors
+    /// The directory, or a file that has to be read, cannot be.
+    pub fn people_with_address(&self, address: &[u8]) -> Result<Vec<Arc<Person>>, KeyringError> {
+        let Ok(address) = std::str::from_utf8(address) else {
+            return Ok(Vec::new());
+        };
+        self.find(vec![index::address_handle(address)], |person| {
+            person.has_address(address)
+        })
+    }
+
+    /// Keys that are named apart from people; `None` when there is no such file.
     ///
     /// # Errors
     /// The file is there and cannot be read or understood.
-    pub fn person(&self, name: &UserName) -> Result<Option<Person>, KeyringError> {
-        let path = self.directory.join(format!("{name}.toml"));
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(KeyringError::Read { path, source }),
-        };
-        let person = Person::from_toml(name.clone(), &text).map_err(|error| KeyringError::Malformed {
-            path,
-            why: error.to_string(),
-        })?;
-        Ok(Some(person))
+    pub fn allowed_signers(&self) -> Result<Option<AllowedSigners>, KeyringError> {
+        let path = self.allowed_signers.clone();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => match AllowedSigners::parse(&text) {
+                Ok(signers) => Ok(Some(signers)),
+                Err(bad) => Err(KeyringError::Malformed {
+                    path,
+                    why: bad.to_string(),
+                }),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(KeyringError::Read { path, source }),
+        }
+    }
+
+    /// Makes the index anew and writes it beside the files: whoever changes a file calls this.
+    ///
+    /// # Errors
+    /// [`KeyringError::Read`], [`KeyringError::Write`].
+    pub fn write_index(&self) -> Result<(), KeyringError> {
+        let index = Index::build(&self.directory)?;
+        let path = self.directory.join(INDEX);
+        let written = index.write(&path);
+        *self.index.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
+        written.map_err(|source| KeyringError::Write { path, source })
+    }
+
+    /// Whom the index names under one of the handles, if their files bear it out; else whom the directory itself does.
+    fn find(
+        &self,
+        handles: Vec<String>,
+        bears_out: impl Fn(&Person) -> bool,
+    ) -> Result<Vec<Arc<Person>>, KeyringError> {
+        let index = Arc::clone(&self.index.lock().unwrap_or_else(PoisonError::into_inner));
+        let found = self.look_up(&index, &handles, &bears_out)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let listing = files::listing(&self.directory)?;
+        if index.is_of(&listing) {
+            return Ok(Vec::new());
+        }
+        let fresh = Arc::new(Index::build(&self.directory)?);
+        // A directory that cannot be written is no fault: the hooks' user may only read it.
+        let _ = fresh.write(&self.directory.join(INDEX));
+        *self.index.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+        self.look_up(&fresh, &handles, &bears_out)
+    }
+
+    fn look_up(
+        &self,
+        index: &Index,
+        handles: &[String],
+        bears_out: &impl Fn(&Person) -> bool,
+    ) -> Result<Vec<Arc<Person>>, KeyringError> {
+        let mut names: Vec<UserName> = handles.iter().flat_map(|handle| index.names(handle)).collect();
+        names.sort();
+        names.dedup();
+        let mut found = Vec::new();
+        for name in names {
+            match self.person(&name) {
+                Ok(Some(person)) if bears_out(&person) => found.push(person),
+                // Gone, changed since, or broken: the directory itself will tell.
+                Ok(_) | Err(KeyringError::Malformed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 }

@@ -1,0 +1,69 @@
+//! A git object's id, computed again, with a look for crafted collisions.
+
+use sha1_checked::{Digest as _, Sha1};
+use sha2::Digest as _;
+
+use super::reason;
+use super::verdict::ObjectKind;
+use crate::id::ObjectId;
+use crate::refusal::Refusal;
+
+/// Checks that content has the id under which it is stored, and that it is no half of a SHA-1 collision.
+///
+/// # Errors
+/// `id_mismatch` or `sha1_collision`.
+pub fn check_id(object: &ObjectId, kind: ObjectKind, content: &[u8]) -> Result<(), Refusal> {
+    let mut hasher = Sha1::new();
+    hasher.update(format!("{} {}\0", kind.as_str(), content.len()));
+    hasher.update(content);
+    let result = hasher.try_finalize();
+    if result.has_collision() {
+        return Err(reason::collision(object));
+    }
+    let real = hex(result.hash());
+    if real == object.as_str() {
+        Ok(())
+    } else {
+        Err(reason::id_mismatch(object, &real))
+    }
+}
+
+/// SHA-256 of the signed bytes, in lower-case hexadecimal digits.
+pub fn payload_digest(payload: &[u8]) -> String {
+    hex(&sha2::Sha256::digest(payload))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_gits() {
+        // git hash-object -t tag --literally --stdin < /dev/null; the empty blob is known to everybody.
+        let empty: ObjectId = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391".parse().unwrap();
+        assert_eq!(check_id(&empty, ObjectKind::Blob, b""), Ok(()));
+        assert_eq!(
+            check_id(&empty, ObjectKind::Blob, b"x").unwrap_err().code,
+            "id_mismatch"
+        );
+    }
+
+    #[test]
+    fn digests_are_sha_256() {
+        assert_eq!(
+            payload_digest(b""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Tables and laws for the structure of tags.
