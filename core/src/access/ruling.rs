@@ -1,7 +1,11 @@
 //! The decision for one subtask and one package, in a fixed order.
 //!
-//! 1. Disapproved by a superuser: no. 2. The author or an approver is a superuser: yes. 3. Disapproved by someone with
-//! rights: no. 4. The author has rights: yes. 5. Approved by someone with rights: yes, an NMU. 6. Otherwise no.
+//! 1. Disapproved by a superuser: no.
+//! 2. The author or an approver is a superuser: yes.
+//! 3. Disapproved by someone with rights: no.
+//! 4. The author has rights: yes.
+//! 5. Approved by someone with rights: yes, an NMU.
+//! 6. Otherwise no.
 //!
 //! Where the repository requires approvals of groups, 4 and 5 say yes only with an approval of a member of each.
 

@@ -60,11 +60,11 @@ pub fn split(line: &[u8]) -> Result<Vec<String>, BadLine> {
         }
     }
     words.extend(word);
-    match words.iter().any(|word| word.contains('\t')) {
-        // A quoted tab would reach a terminal later.
-        true => Err(BadLine::NotPrintable(9)),
-        false => Ok(words),
+    // A quoted tab would reach a terminal later.
+    if words.iter().any(|word| word.contains('\t')) {
+        return Err(BadLine::NotPrintable(9));
     }
+    Ok(words)
 }
 
 fn single_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), BadLine> {

@@ -20,6 +20,9 @@ impl SourceArg {
     }
 
     /// The whole path: a bare name is the caller's own.
+    ///
+    /// # Panics
+    /// Never: the form was checked when the text was parsed.
     pub fn resolve(&self, caller: &UserName) -> SourcePath {
         SourcePath::resolve(&self.0, caller)
             .expect("its form was checked when it was parsed, and no caller changes that")

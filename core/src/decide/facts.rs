@@ -32,6 +32,8 @@ pub struct Facts {
     pub superusers: BTreeSet<UserName>,
     /// The verdicts on the tags that [`needs`](super::needs) named.
     pub tags: BTreeMap<(SourcePath, TagName), TagFacts>,
+    /// Accounts of programs, whose tags others may push and add.
+    pub bots: BTreeSet<UserName>,
     /// Whether a pushed tag is built without being asked for.
     pub build_every_push: bool,
 }
@@ -82,6 +84,8 @@ pub enum TagFacts {
     Good(GoodTag),
     /// It is not, or is not there: all reasons.
     Refused(Vec<Refusal>),
+    /// Policy does not take it for a build tag, as upstream's own tags: it is never built.
+    Other,
 }
 
 /// A good tag.

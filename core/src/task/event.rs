@@ -160,3 +160,13 @@ pub enum TaskEvent {
         generation: Generation,
     },
 }
+
+impl TaskEvent {
+    /// Whether the task's content is another one after it: what was built and approved before is void.
+    pub fn changes_content(&self) -> bool {
+        matches!(
+            self,
+            Self::SubtaskAdded { .. } | Self::SubtaskRemoved { .. } | Self::DepsChanged { .. }
+        )
+    }
+}

@@ -112,6 +112,10 @@ impl Task {
         if self.state.is_final() {
             return Vec::new();
         }
+        // No decision makes such an event; if one is there all the same, what runs stays what was started.
+        if self.state.is_running() && event.changes_content() {
+            return Vec::new();
+        }
         let (state, effects) = step(&self.state, event, now);
         if state != self.state {
             self.state = state;
@@ -144,7 +148,7 @@ impl Task {
                 by,
                 reason,
             } => {
-                self.votes.retain(|vote| !(vote.subtask == *subtask && vote.by == *by));
+                self.forget_votes(*subtask, by);
                 self.votes.push(CastVote {
                     subtask: *subtask,
                     kind: *kind,
@@ -154,10 +158,7 @@ impl Task {
                     of: of.clone(),
                 });
             }
-            TaskEvent::VoteRevoked { kind, subtask, by } => {
-                self.votes
-                    .retain(|vote| !(vote.subtask == *subtask && vote.by == *by && vote.kind == *kind));
-            }
+            TaskEvent::VoteRevoked { subtask, by, .. } => self.forget_votes(*subtask, by),
             TaskEvent::RunAsked { run } => self.tries = self.tries.max(run.try_number),
             TaskEvent::Created { .. }
             | TaskEvent::Permitted
@@ -175,12 +176,43 @@ impl Task {
         effects
     }
 
-    /// The content is another one: every approval is void, disapprovals stay with what they are about.
+    /// The content is another one: every approval is void. A disapproval is bound to what the subtask does, so that it
+    /// neither goes nor comes back by taking the subtask out and adding it again.
     fn changed(&mut self) {
         self.version = self.version.saturating_add(1);
-        let subtasks = &self.subtasks;
-        self.votes.retain(|vote| {
-            vote.kind == VoteKind::Disapprove && subtasks.iter().any(|subtask| subtask.number == vote.subtask)
-        });
+        self.votes.retain(|vote| vote.kind == VoteKind::Disapprove);
+    }
+
+    /// Whether a vote holds for a subtask as the task is now.
+    pub fn holds(&self, vote: &CastVote, subtask: &Subtask) -> bool {
+        match vote.kind {
+            VoteKind::Approve => vote.subtask == subtask.number && vote.of == self.digest(),
+            VoteKind::Disapprove => vote.of == Digest::of_action(&subtask.action),
+        }
+    }
+
+    /// The votes that hold for a subtask.
+    pub fn votes_on<'a>(&'a self, subtask: &'a Subtask) -> impl Iterator<Item = &'a CastVote> {
+        self.votes.iter().filter(move |vote| self.holds(vote, subtask))
+    }
+
+    /// What a vote on a subtask is bound to.
+    pub fn bound(&self, kind: VoteKind, subtask: &Subtask) -> Digest {
+        match kind {
+            VoteKind::Approve => self.digest(),
+            VoteKind::Disapprove => Digest::of_action(&subtask.action),
+        }
+    }
+
+    /// Takes back what a person thinks of a subtask.
+    fn forget_votes(&mut self, number: SubtaskNumber, by: &UserName) {
+        let Some(subtask) = self.subtask(number).cloned() else {
+            return;
+        };
+        let votes = std::mem::take(&mut self.votes);
+        self.votes = votes
+            .into_iter()
+            .filter(|vote| vote.by != *by || !self.holds(vote, &subtask))
+            .collect();
     }
 }

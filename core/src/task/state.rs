@@ -159,108 +159,64 @@ impl State {
 }
 
 /// The state after an event, and what follows.
-pub fn step(state: &State, event: &TaskEvent, _now: Timestamp) -> (State, Vec<Effect>) {
-    let stay = || (state.clone(), Vec::new());
-    let of_this_run = |number: u32| state.run().is_some_and(|run| run.try_number == number);
+pub fn step(state: &State, event: &TaskEvent, now: Timestamp) -> (State, Vec<Effect>) {
+    // Once it has landed or is removed, nothing changes it, whatever comes.
+    if state.is_final() {
+        return (state.clone(), Vec::new());
+    }
+    next(state, event, now).unwrap_or_else(|| (state.clone(), Vec::new()))
+}
+
+/// The next state, where the event fits.
+fn next(state: &State, event: &TaskEvent, _now: Timestamp) -> Option<(State, Vec<Effect>)> {
     match event {
         TaskEvent::Created { .. }
         | TaskEvent::Shared { .. }
         | TaskEvent::Voted { .. }
-        | TaskEvent::VoteRevoked { .. } => stay(),
+        | TaskEvent::VoteRevoked { .. } => None,
         TaskEvent::SubtaskAdded { .. } | TaskEvent::SubtaskRemoved { .. } | TaskEvent::DepsChanged { .. } => {
-            match state {
-                State::New
-                | State::Awaiting { .. }
-                | State::Tested { .. }
-                | State::Failed { .. }
-                | State::Eperm { .. }
-                | State::Pending { .. }
-                | State::Aborted { .. } => (State::New, Vec::new()),
-                State::Building { .. } | State::Committing { .. } | State::Done { .. } | State::Removed { .. } => {
-                    stay()
-                }
-            }
+            (!state.is_running()).then(|| (State::New, Vec::new()))
         }
         TaskEvent::RunAsked { run } => run_asked(state, run),
-        TaskEvent::Permitted => match state {
-            State::Eperm { run, .. } => passed(run),
-            State::New
-            | State::Awaiting { .. }
-            | State::Building { .. }
-            | State::Tested { .. }
-            | State::Failed { .. }
-            | State::Pending { .. }
-            | State::Committing { .. }
-            | State::Done { .. }
-            | State::Aborted { .. }
-            | State::Removed { .. } => stay(),
-        },
-        TaskEvent::Aborted { by } => match state {
-            State::Awaiting { run, .. } | State::Building { run, .. } | State::Pending { run } => (
-                State::Aborted {
-                    run: run.clone(),
-                    by: by.clone(),
-                },
+        TaskEvent::Permitted => waits_for_votes(state).map(passed),
+        TaskEvent::Aborted { by } => {
+            let run = stoppable(state)?.clone();
+            Some((
+                State::Aborted { run, by: by.clone() },
                 vec![Effect::StopRun, Effect::TellResult],
-            ),
-            State::New
-            | State::Tested { .. }
-            | State::Failed { .. }
-            | State::Eperm { .. }
-            | State::Committing { .. }
-            | State::Done { .. }
-            | State::Aborted { .. }
-            | State::Removed { .. } => stay(),
-        },
+            ))
+        }
         TaskEvent::Removed { by } => {
-            if state.is_running() || state.is_final() {
-                stay()
-            } else {
-                (State::Removed { by: by.clone() }, vec![Effect::LookAtDependents])
-            }
+            (!state.is_running()).then(|| (State::Removed { by: by.clone() }, vec![Effect::LookAtDependents]))
         }
         TaskEvent::BuildStarted {
             try_number,
             iteration,
             base,
-        } => match state {
-            State::Awaiting { run, .. } | State::Building { run, .. } | State::Pending { run }
-                if of_this_run(*try_number) =>
-            {
-                (
-                    State::Building {
-                        run: run.clone(),
-                        iteration: *iteration,
-                        base: *base,
-                        stage: None,
-                    },
-                    Vec::new(),
-                )
-            }
-            State::New
-            | State::Awaiting { .. }
-            | State::Building { .. }
-            | State::Tested { .. }
-            | State::Failed { .. }
-            | State::Eperm { .. }
-            | State::Pending { .. }
-            | State::Committing { .. }
-            | State::Done { .. }
-            | State::Aborted { .. }
-            | State::Removed { .. } => stay(),
-        },
+        } => {
+            let run = stoppable(state).filter(|run| run.try_number == *try_number)?.clone();
+            let (iteration, base) = (*iteration, *base);
+            Some((
+                State::Building {
+                    run,
+                    iteration,
+                    base,
+                    stage: None,
+                },
+                Vec::new(),
+            ))
+        }
         TaskEvent::StageStarted {
             try_number,
             stage: name,
             arch,
         } => {
             let mut next = state.clone();
-            if let State::Building { stage, run, .. } = &mut next
-                && run.try_number == *try_number
-            {
-                *stage = Some((*name, arch.clone()));
-            }
-            (next, Vec::new())
+            let State::Building { run, stage, .. } = &mut next else {
+                return None;
+            };
+            *stage = Some((*name, arch.clone()));
+            (run.try_number == *try_number).then_some((next, Vec::new()))
         }
         TaskEvent::StageFinished {
             try_number,
@@ -268,114 +224,88 @@ pub fn step(state: &State, event: &TaskEvent, _now: Timestamp) -> (State, Vec<Ef
             arch,
         } => {
             let mut next = state.clone();
-            if let State::Building { stage, run, .. } = &mut next
-                && run.try_number == *try_number
-                && *stage == Some((*name, arch.clone()))
-            {
-                *stage = None;
-            }
-            (next, Vec::new())
+            let State::Building { run, stage, .. } = &mut next else {
+                return None;
+            };
+            stage.take_if(|stage| *stage == (*name, arch.clone()));
+            (run.try_number == *try_number).then_some((next, Vec::new()))
         }
         TaskEvent::RunEnded {
             try_number,
             outcome,
             not_before,
-        } => match state {
-            State::Building { run, iteration, .. } if run.try_number == *try_number => {
-                run_ended(run, *iteration, outcome, *not_before)
-            }
-            State::New
-            | State::Awaiting { .. }
-            | State::Building { .. }
-            | State::Tested { .. }
-            | State::Failed { .. }
-            | State::Eperm { .. }
-            | State::Pending { .. }
-            | State::Committing { .. }
-            | State::Done { .. }
-            | State::Aborted { .. }
-            | State::Removed { .. } => stay(),
-        },
-        TaskEvent::CommitStarted { try_number, generation } => match state {
-            State::Pending { run } if of_this_run(*try_number) => (
-                State::Committing {
-                    run: run.clone(),
-                    generation: *generation,
-                },
-                Vec::new(),
-            ),
-            State::New
-            | State::Awaiting { .. }
-            | State::Building { .. }
-            | State::Tested { .. }
-            | State::Failed { .. }
-            | State::Eperm { .. }
-            | State::Pending { .. }
-            | State::Committing { .. }
-            | State::Done { .. }
-            | State::Aborted { .. }
-            | State::Removed { .. } => stay(),
-        },
-        TaskEvent::CommitFailed { try_number, .. } => match state {
-            State::Committing { run, .. } if of_this_run(*try_number) => {
-                (State::Pending { run: run.clone() }, vec![Effect::EnqueueCommit])
-            }
-            State::New
-            | State::Awaiting { .. }
-            | State::Building { .. }
-            | State::Tested { .. }
-            | State::Failed { .. }
-            | State::Eperm { .. }
-            | State::Pending { .. }
-            | State::Committing { .. }
-            | State::Done { .. }
-            | State::Aborted { .. }
-            | State::Removed { .. } => stay(),
-        },
-        TaskEvent::Landed { try_number, generation } => match state {
-            State::Committing { run, generation: to_be } if of_this_run(*try_number) && to_be == generation => (
-                State::Done {
-                    run: run.clone(),
-                    generation: *generation,
-                },
+        } => {
+            let State::Building { run, iteration, .. } = state else {
+                return None;
+            };
+            (run.try_number == *try_number).then(|| run_ended(run, *iteration, outcome, *not_before))
+        }
+        TaskEvent::CommitStarted { try_number, generation } => {
+            let State::Pending { run } = state else { return None };
+            let (run, generation) = (run.clone(), *generation);
+            (run.try_number == *try_number).then_some((State::Committing { run, generation }, Vec::new()))
+        }
+        TaskEvent::CommitFailed { try_number, .. } => {
+            let State::Committing { run, .. } = state else {
+                return None;
+            };
+            let run = run.clone();
+            (run.try_number == *try_number).then_some((State::Pending { run }, vec![Effect::EnqueueCommit]))
+        }
+        TaskEvent::Landed { try_number, generation } => {
+            let State::Committing { run, generation: to_be } = state else {
+                return None;
+            };
+            let (run, generation) = (run.clone(), *generation);
+            (run.try_number == *try_number && generation == *to_be).then_some((
+                State::Done { run, generation },
                 vec![Effect::TellResult, Effect::LookAtDependents],
-            ),
-            State::New
-            | State::Awaiting { .. }
-            | State::Building { .. }
-            | State::Tested { .. }
-            | State::Failed { .. }
-            | State::Eperm { .. }
-            | State::Pending { .. }
-            | State::Committing { .. }
-            | State::Done { .. }
-            | State::Aborted { .. }
-            | State::Removed { .. } => stay(),
-        },
+            ))
+        }
     }
 }
 
-fn run_asked(state: &State, run: &Run) -> (State, Vec<Effect>) {
+/// The run of a task whose access check alone failed.
+fn waits_for_votes(state: &State) -> Option<&Run> {
+    if let State::Eperm { run, .. } = state {
+        Some(run)
+    } else {
+        None
+    }
+}
+
+/// The run of a task that waits or builds: until its commit begins it can be stopped, or started once more.
+fn stoppable(state: &State) -> Option<&Run> {
+    if let State::Awaiting { run, .. } | State::Building { run, .. } | State::Pending { run } = state {
+        Some(run)
+    } else {
+        None
+    }
+}
+
+fn run_asked(state: &State, run: &Run) -> Option<(State, Vec<Effect>)> {
+    let run = run.clone();
     match state {
         // What was tested need not be built again to land.
-        State::Tested { .. } if run.mode == Mode::Commit => {
-            (State::Pending { run: run.clone() }, vec![Effect::EnqueueCommit])
+        State::Tested { .. } if run.mode == Mode::Commit => Some((State::Pending { run }, vec![Effect::EnqueueCommit])),
+        State::New | State::Tested { .. } | State::Failed { .. } | State::Eperm { .. } | State::Aborted { .. } => {
+            let (not_before, trouble, iteration) = (None, None, 0);
+            Some((
+                State::Awaiting {
+                    run,
+                    not_before,
+                    trouble,
+                    iteration,
+                },
+                vec![Effect::Enqueue],
+            ))
         }
-        State::New | State::Tested { .. } | State::Failed { .. } | State::Eperm { .. } | State::Aborted { .. } => (
-            State::Awaiting {
-                run: run.clone(),
-                not_before: None,
-                trouble: None,
-                iteration: 0,
-            },
-            vec![Effect::Enqueue],
-        ),
         State::Awaiting { .. }
         | State::Building { .. }
         | State::Pending { .. }
         | State::Committing { .. }
         | State::Done { .. }
-        | State::Removed { .. } => (state.clone(), Vec::new()),
+        | State::Removed { .. } => None,
     }
 }
 

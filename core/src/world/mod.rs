@@ -117,6 +117,26 @@ impl World {
         self.tasks.values()
     }
 
+    /// A person's newest task that has neither landed nor been removed: what an omitted id means.
+    pub fn newest_of(&self, owner: &UserName) -> Option<&Task> {
+        self.tasks()
+            .rev()
+            .find(|task| task.owner == *owner && !task.state.is_final())
+    }
+
+    /// How many tasks of a person are neither landed nor removed.
+    pub fn open_tasks_of(&self, owner: &UserName) -> usize {
+        self.tasks()
+            .filter(|task| task.owner == *owner && !task.state.is_final())
+            .count()
+    }
+
+    /// The tasks that wait for this one to land.
+    pub fn dependents(&self, id: TaskId) -> impl Iterator<Item = &Task> {
+        self.tasks()
+            .filter(move |task| task.deps.contains(&id) && !task.state.is_final())
+    }
+
     /// The number that the next task gets.
     pub fn next_task(&self) -> TaskId {
         self.tasks.last_key_value().map_or(TaskId::FIRST, |(id, _)| id.next())

@@ -1,0 +1,301 @@
+//! `task why`: where a task stands, since when, what or whom it waits for, what to do next.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::task::{DepView, deps};
+use super::time::{moment, since};
+use crate::access::{Ground, Ruling};
+use crate::decide::{Facts, Stages, ruling};
+use crate::id::TaskId;
+use crate::task::{Denied, Fault, Phase, State, StateName, Task};
+use crate::world::World;
+
+/// Why a task stands where it does.
+///
+/// JSON: `task`, `state`, `phase`, `since`, `for_seconds`, `because` (lines), `waits_for` (tasks with their state), `waits_on`
+/// (people and groups), `next` (commands).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WhyView {
+    /// The task.
+    pub task: TaskId,
+    /// Where it stands.
+    pub state: StateName,
+    /// The state of the first design.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Timestamp,
+    /// For how long.
+    pub for_seconds: i64,
+    /// Why: one line each.
+    pub because: Vec<String>,
+    /// The tasks that it waits for.
+    pub waits_for: Vec<DepView>,
+    /// The people and groups (`@NAME`) that it waits for.
+    pub waits_on: Vec<String>,
+    /// Commands that go on from here.
+    pub next: Vec<String>,
+    /// The moment of looking; not in JSON.
+    #[serde(skip)]
+    pub now: Timestamp,
+}
+
+impl WhyView {
+    /// Explains a task.
+    pub fn of(world: &World, task: &Task, facts: &Facts, now: Timestamp) -> Self {
+        let state = world.state_name(task);
+        let mut why = Self {
+            task: task.id,
+            state,
+            phase: state.phase(),
+            since: task.since,
+            for_seconds: now.duration_since(task.since).as_secs().max(0),
+            because: Vec::new(),
+            waits_for: Vec::new(),
+            waits_on: Vec::new(),
+            next: Vec::new(),
+            now,
+        };
+        why.explain(world, task, facts);
+        why.next.push(format!("task show {}", task.id));
+        why
+    }
+
+    fn explain(&mut self, world: &World, task: &Task, facts: &Facts) {
+        let id = task.id;
+        match &task.state {
+            State::New => {
+                self.waits_on.push(task.owner.to_string());
+                if task.subtasks.is_empty() {
+                    self.because("it has no subtasks yet");
+                    self.next(format!("task add {id} repo SOURCE TAG"));
+                } else {
+                    self.because(if task.tries == 0 {
+                        "nobody has run it yet"
+                    } else {
+                        "it was changed since it was run last"
+                    });
+                    self.next(if task.subtasks.iter().any(|subtask| subtask.action.needs_reason()) {
+                        format!("task run {id} -m 'REASON'")
+                    } else {
+                        format!("task run {id}")
+                    });
+                }
+            }
+            State::Awaiting {
+                not_before, trouble, ..
+            } => {
+                self.dependencies(world, task);
+                if facts.stages == Stages::NoneConfigured {
+                    self.because("no stages are configured here, so that nothing can run: it keeps its place until there are some");
+                    self.waits_on.push("the administrator".to_owned());
+                } else if self.waits_for.is_empty() {
+                    self.because("it waits for its turn");
+                }
+                if let Some(trouble) = trouble {
+                    self.because(&format!(
+                        "last time the infrastructure failed: {}",
+                        super::log::failure_text(trouble)
+                    ));
+                }
+                if let Some(at) = not_before.filter(|at| *at > self.now) {
+                    self.because(&format!("it is tried again after {}", moment(at)));
+                }
+                self.next(format!("task abort {id}"));
+            }
+            State::Building {
+                stage, iteration, base, ..
+            } => {
+                let at = stage.as_ref().map_or_else(
+                    || "between two stages".to_owned(),
+                    |(stage, arch)| {
+                        arch.as_ref()
+                            .map_or_else(|| format!("at {stage}"), |arch| format!("at {stage} on {arch}"))
+                    },
+                );
+                self.because(&format!(
+                    "its stages run on generation {base} (iteration {iteration}), {at}"
+                ));
+                self.next(format!("task log {id} --follow"));
+            }
+            State::Tested { .. } => {
+                self.because("all checks passed, and no more was asked for");
+                self.waits_on.push(task.owner.to_string());
+                self.next(format!("task run {id} --commit"));
+            }
+            State::Failed { failure, .. } => {
+                self.because(&super::log::failure_text(failure));
+                match failure.fault {
+                    Fault::Package | Fault::Policy => {
+                        self.waits_on.push(task.owner.to_string());
+                        match failure.subtask {
+                            Some(number) => self.next(format!(
+                                "task delsub {id} {number}, then task add {id} repo SOURCE NEW-TAG"
+                            )),
+                            None => self.next(format!("task run {id}")),
+                        }
+                    }
+                    Fault::Infrastructure => self.next(format!("task run {id}")),
+                }
+            }
+            State::Eperm { denied, .. } => self.denied(world, task, facts, denied),
+            State::Pending { .. } => {
+                self.dependencies(world, task);
+                if facts.stages == Stages::NoneConfigured {
+                    self.because("no stages are configured here, so that nothing can be committed");
+                    self.waits_on.push("the administrator".to_owned());
+                } else if self.waits_for.is_empty() {
+                    self.because("all checks passed; it waits for its commit");
+                }
+                self.next(format!("task abort {id}"));
+            }
+            State::Committing { generation, .. } => {
+                self.because(&format!(
+                    "generation {generation} of {} is being made with it",
+                    task.repository
+                ));
+                self.next(format!("task wait {id}"));
+            }
+            State::Done { generation, .. } => {
+                self.because(&format!(
+                    "it has landed: it made generation {generation} of {}",
+                    task.repository
+                ));
+            }
+            State::Aborted { by, .. } => {
+                self.because(&format!("{by} stopped it"));
+                self.waits_on.push(task.owner.to_string());
+                self.next(format!("task run {id}"));
+            }
+            State::Removed { by } => self.because(&format!("{by} removed it")),
+        }
+    }
+
+    fn because(&mut self, line: &str) {
+        self.because.push(line.to_owned());
+    }
+
+    fn next(&mut self, command: String) {
+        self.next.push(command);
+    }
+
+    /// Tasks that have to land before, and whether they can.
+    fn dependencies(&mut self, world: &World, task: &Task) {
+        let id = task.id;
+        let waiting = world.waits_for(task);
+        self.waits_for = deps(world, task);
+        self.waits_for.retain(|dep| waiting.contains(&dep.task));
+        for dep in self.waits_for.clone() {
+            let other = dep.task;
+            match dep.state {
+                StateName::Removed => {
+                    self.because(&format!(
+                        "task {other}, which has to land before it, was removed and never will"
+                    ));
+                    self.next(format!("task deps {id} del {other}"));
+                }
+                StateName::New | StateName::Tested | StateName::Failed | StateName::Eperm | StateName::Aborted => {
+                    self.because(&format!("task {other} has to land before it and is {}", dep.state));
+                    self.waits_on
+                        .extend(world.task(other).map(|task| task.owner.to_string()));
+                    self.next(format!("task why {other}"));
+                }
+                StateName::Awaiting
+                | StateName::Postponed
+                | StateName::Building
+                | StateName::Pending
+                | StateName::Committing
+                | StateName::Done => {
+                    self.because(&format!("task {other} has to land before it and is {}", dep.state));
+                    self.next(format!("task why {other}"));
+                }
+            }
+        }
+    }
+
+    fn denied(&mut self, world: &World, task: &Task, facts: &Facts, denied: &[Denied]) {
+        let id = task.id;
+        self.because("all other checks passed");
+        let mut settled = true;
+        for denied in denied {
+            let Some(subtask) = task.subtask(denied.subtask) else {
+                continue;
+            };
+            let Ruling::Denied(ground) = ruling(world, facts, task, subtask, &denied.package, denied.touch) else {
+                continue;
+            };
+            settled = false;
+            let what = format!(
+                "{} may not touch {} (subtask {})",
+                subtask.by, denied.package, denied.subtask
+            );
+            match ground {
+                Ground::SuperuserDisapproved { by } | Ground::Disapproved { by } => {
+                    self.because(&format!("{what}: {by} disapproved"));
+                    self.waits_on.push(by.to_string());
+                }
+                Ground::GroupsMissing { groups } => {
+                    let groups: Vec<String> = groups.iter().map(|group| format!("@{group}")).collect();
+                    self.because(&format!(
+                        "subtask {} needs approvals of {}",
+                        denied.subtask,
+                        groups.join(" and ")
+                    ));
+                    self.waits_on.extend(groups);
+                }
+                Ground::NoRights
+                | Ground::SuperuserAuthor
+                | Ground::SuperuserApproved { .. }
+                | Ground::Rights
+                | Ground::Approved { .. } => {
+                    self.because(&format!("{what}: it needs an approval of somebody who may"));
+                    let list = world
+                        .access(&task.repository)
+                        .and_then(|lists| lists.package(&denied.package));
+                    self.waits_on.extend(
+                        list.into_iter()
+                            .flat_map(crate::access::List::iter)
+                            .map(ToString::to_string),
+                    );
+                    self.next(format!("acl {} {} show", task.repository, denied.package));
+                }
+            }
+            self.next(format!(
+                "task approve {id} {} -m 'REASON' (by one of those it waits for)",
+                denied.subtask
+            ));
+        }
+        if settled {
+            self.because("the access lists allow it by now: run it again");
+            self.waits_on.push(task.owner.to_string());
+            self.next(format!("task run {id}"));
+        }
+        self.waits_on.sort();
+        self.waits_on.dedup();
+        self.next.dedup();
+    }
+
+    /// Lines for a terminal.
+    pub fn text(&self) -> String {
+        let mut out = format!(
+            "task {} is {} since {} ({})\n",
+            self.task,
+            self.state,
+            moment(self.since),
+            since(self.since, self.now)
+        );
+        for line in &self.because {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "  {line}");
+        }
+        if !self.waits_on.is_empty() {
+            let _ = writeln!(out, "waits for: {}", self.waits_on.join(", "));
+        }
+        for command in &self.next {
+            let _ = writeln!(out, "next: {command}");
+        }
+        out
+    }
+}
