@@ -7,16 +7,23 @@
 //! * [`wire`]: what is said over the bot's socket and in the spool
 //! * [`spool`]: requests that wait as files while the bot is away
 //! * [`handover`]: to the socket, else to the spool
+//! * [`caller`], [`sources`]: who acts, and on what
 //! * [`claims`]: the replay ledger
+//! * [`receive`]: a push, seen from the hooks
+//! * [`record`]: what happened, in lines of JSON
 //! * [`process`]: the one way to run a process
 //! * [`objects`], [`keyring`], [`judge`]: a tag's raw bytes, who is who, the verdict
 
+pub mod caller;
 pub mod claims;
 pub mod handover;
 pub mod judge;
 pub mod keyring;
 pub mod objects;
 pub mod process;
+pub mod receive;
+pub mod record;
 pub mod settings;
+pub mod sources;
 pub mod spool;
 pub mod wire;
