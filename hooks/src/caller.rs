@@ -1,7 +1,6 @@
 //! Who it is that pushes or commands: the person whom sshd authenticated, or this machine's own account.
 
 use windlass_core::id::UserName;
-use windlass_core::people::Person;
 use windlass_core::refusal::Refusal;
 
 use crate::keyring::{Keyring, KeyringError};
@@ -64,19 +63,21 @@ impl Caller {
     /// for themselves, with every right. The git user without a name in its environment is nobody: it acts for people only.
     pub fn local(users: &Users, keyring: &Keyring) -> Result<Self, Unknown> {
         let uid = rustix::process::geteuid().as_raw();
-        Self::of_uid(uid, users, |name| keyring.person(name))
+        Self::of_uid(uid, users, |name| {
+            Ok(keyring.person(name)?.is_some_and(|person| person.is_superuser()))
+        })
     }
 
     fn of_uid(
         uid: u32,
         users: &Users,
-        person: impl Fn(&UserName) -> Result<Option<Person>, KeyringError>,
+        is_superuser: impl Fn(&UserName) -> Result<bool, KeyringError>,
     ) -> Result<Self, Unknown> {
         let is_bot = uid_of(&users.bot) == Some(uid);
         let is_git = uid_of(&users.git) == Some(uid);
         match &users.local {
             Some(name) if uid == 0 || is_bot || is_git => {
-                let superuser = person(name)?.is_some_and(|person| person.is_superuser());
+                let superuser = is_superuser(name)?;
                 Ok(Self {
                     name: name.clone(),
                     superuser,
@@ -114,7 +115,7 @@ mod tests {
     }
 
     fn of(uid: u32, users: &Users) -> Option<(String, bool)> {
-        let caller = Caller::of_uid(uid, users, |_| Ok(None)).ok()?;
+        let caller = Caller::of_uid(uid, users, |_| Ok(false)).ok()?;
         Some((caller.name.to_string(), caller.superuser))
     }
 
