@@ -12,3 +12,6 @@ pub use list::List;
 pub use lists::{AccessChange, AccessLists, ListChange};
 pub use ruling::{Case, Ground, Ruling, Touch, Vote, VoteKind};
 pub use who::{Subject, Who};
+
+#[cfg(test)]
+mod tests;

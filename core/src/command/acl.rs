@@ -114,7 +114,7 @@ enum PushersVerb {
 }
 
 fn wrong_number(text: &str) -> clap::Error {
-    clap::Error::raw(ErrorKind::WrongNumberOfValues, StyledStr::from(format!("{text}\n")))
+    clap::Error::raw(ErrorKind::WrongNumberOfValues, StyledStr::from(text.to_owned()))
 }
 
 fn some<T>(verb: &str, who: Vec<T>) -> Result<Vec<T>, clap::Error> {

@@ -124,16 +124,20 @@ impl Command {
             });
         }
         let mut grammar = grammar();
-        grammar
-            .try_get_matches_from_mut(words)
-            .and_then(|matches| <Self as clap::FromArgMatches>::from_arg_matches(&matches))
-            .map_err(|error| {
-                let error = error.format(&mut grammar);
-                Usage {
-                    text: error.render().to_string(),
-                    exit: u8::from(error.use_stderr()) * 2,
-                }
-            })
+        let mistaken = neither_id_nor_word(&grammar, &words);
+        let parsed = grammar
+            .try_get_matches_from_mut(&words)
+            .and_then(|matches| <Self as clap::FromArgMatches>::from_arg_matches(&matches));
+        parsed.map_err(|error| {
+            let error = match mistaken {
+                Some(better) if error.use_stderr() => better,
+                _ => error,
+            };
+            // Usage is that of the command meant, not of the whole grammar.
+            let exit = if error.use_stderr() { 2 } else { 0 };
+            let text = error.format(deepest(&mut grammar, &words)).render().to_string();
+            Usage { text, exit }
+        })
     }
 
     /// Whether it only reads.
@@ -172,16 +176,50 @@ impl Command {
 
 /// The grammar as clap has it: for help pages and completions.
 pub fn grammar() -> clap::Command {
-    Command::augment_subcommands(
-        clap::Command::new("windlass")
-            .about("A merge queue for package repositories")
-            .no_binary_name(true)
-            .term_width(100)
-            .color(clap::ColorChoice::Never)
-            .subcommand_required(true)
-            .arg_required_else_help(true)
-            .after_help(examples::ALL),
-    )
+    Command::augment_subcommands(clap::Command::new("windlass"))
+        .about("A merge queue for package repositories")
+        .no_binary_name(true)
+        .term_width(100)
+        .color(clap::ColorChoice::Never)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help(examples::ALL)
+}
+
+/// The command that the words name, as far as they do.
+fn deepest<'a>(grammar: &'a mut clap::Command, words: &[String]) -> &'a mut clap::Command {
+    match words.split_first() {
+        Some((word, rest)) if grammar.find_subcommand(word).is_some() => {
+            deepest(grammar.find_subcommand_mut(word).expect("it was found just now"), rest)
+        }
+        _ => grammar,
+    }
+}
+
+/// Where a task's number may be left out before a word (`task add [ID] repo …`), what stands there can be neither. clap
+/// takes it for the number and complains about what follows; this says what is wrong, with a near match.
+fn neither_id_nor_word(grammar: &clap::Command, words: &[String]) -> Option<clap::Error> {
+    let [task, verb, rest @ ..] = words else { return None };
+    let command = grammar.find_subcommand(task)?.find_subcommand(verb)?;
+    let wanted: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let value_of_an_option = |at: usize| at > 0 && rest[at - 1] == "--request-id";
+    let given = (0..rest.len())
+        .find(|&at| !rest[at].starts_with('-') && !value_of_an_option(at))
+        .map(|at| &rest[at])?;
+    if wanted.is_empty() || wanted.contains(&given.as_str()) || given.parse::<crate::id::TaskId>().is_ok() {
+        return None;
+    }
+    let mut text = format!("'{given}' is neither a task's number nor one of {}", wanted.join(", "));
+    let near = wanted
+        .iter()
+        .map(|word| (strsim::jaro(word, given), word))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((_, word)) = near.filter(|(likeness, _)| *likeness > 0.7) {
+        text.push_str("\n\n  tip: a similar word exists: '");
+        text.push_str(word);
+        text.push('\'');
+    }
+    Some(clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, text))
 }
 
 /// Resolves what a person typed against who he is.
@@ -196,5 +234,7 @@ impl BuildArgs {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod strategies;
 #[cfg(test)]
 mod tests;

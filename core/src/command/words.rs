@@ -129,13 +129,13 @@ impl FromArgMatches for BuildItems {
         let invalid = |text: String| clap::Error::raw(ErrorKind::ValueValidation, StyledStr::from(text));
         let items = words.chunks(2).map(|pair| match pair {
             [source, tag] => Ok(BuildItem {
-                source: source.parse().map_err(|error| invalid(format!("{error}\n")))?,
-                tag: tag.parse().map_err(|error| invalid(format!("{error}\n")))?,
+                source: source.parse().map_err(|error| invalid(format!("{error}")))?,
+                tag: tag.parse().map_err(|error| invalid(format!("{error}")))?,
             }),
             _ => Err(clap::Error::raw(
                 ErrorKind::WrongNumberOfValues,
                 StyledStr::from(format!(
-                    "'{}' is given without a tag: what to build is SOURCE TAG [SOURCE TAG]…\n",
+                    "'{}' is given without a tag: what to build is SOURCE TAG [SOURCE TAG]…",
                     pair[0]
                 )),
             )),
@@ -153,7 +153,7 @@ impl Args for BuildItems {
     fn augment_args(command: clap::Command) -> clap::Command {
         command.arg(
             Arg::new("items")
-                .value_names(["SOURCE", "TAG"])
+                .value_name("SOURCE TAG")
                 .help("A source repository (NAME of one's own, USER/NAME, shared/NAME) and a signed tag in it; again for more")
                 .num_args(1..)
                 .required(true),
