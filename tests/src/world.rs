@@ -1,0 +1,395 @@
+//! The world of a story: one server in a temporary folder, its sshd, its bot, and the people who use it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+use crate::bot::Bot;
+use crate::clone::{Clone, git_of};
+use crate::gpg::{Agent, GpgHome};
+use crate::keystore;
+use crate::normal::normalised;
+use crate::outcome::{Ledger, Pushed};
+use crate::people::{ALICE, BOB, CAROL, Home, Person, Signs};
+use crate::process::{Cmd, Ran};
+use crate::programs::Programs;
+use crate::sshd::Sshd;
+
+/// A server in its one-user set-up and the people who know it. Everything ends when it is dropped.
+#[derive(Debug)]
+pub struct World {
+    // Dropped in this order: those who run first, the folder last.
+    bot: Option<Bot>,
+    sshd: Option<Sshd>,
+    agents: Vec<Agent>,
+    homes: BTreeMap<&'static str, Home>,
+    programs: Programs,
+    ledger: Ledger,
+    spool_may_be_full: bool,
+    dir: TempDir,
+}
+
+impl World {
+    /// A server with bot and sshd running, on which Alice, Bob and Carol are known.
+    pub fn new() -> anyhow::Result<Self> {
+        Self::with(|_| Ok(()))
+    }
+
+    /// The same, with a look at its settings before anything runs.
+    pub fn with(settings: impl FnOnce(&Self) -> anyhow::Result<()>) -> anyhow::Result<Self> {
+        let mut world = Self::empty()?;
+        settings(&world)?;
+        for person in [&ALICE, &BOB, &CAROL] {
+            world.enrol(person)?;
+        }
+        world.start_sshd()?;
+        world.start_bot()?;
+        Ok(world)
+    }
+
+    /// A server that `windlass init` just made: nobody is known, nothing runs.
+    pub fn empty() -> anyhow::Result<Self> {
+        let programs = Programs::built()?;
+        let dir = tempfile::Builder::new().prefix("wl-").tempdir()?;
+        let world = Self {
+            bot: None,
+            sshd: None,
+            agents: Vec::new(),
+            homes: BTreeMap::new(),
+            programs,
+            ledger: Ledger::default(),
+            spool_may_be_full: false,
+            dir,
+        };
+        let root = world.root();
+        Cmd::new(&world.programs.windlass)
+            .env("HOME", world.dir.path())
+            .args([
+                "init",
+                "--yes",
+                "--one-user",
+                "admin",
+                "--repository",
+                "main",
+                "--repository",
+                "stable",
+            ])
+            .args(["--architecture", "x86_64", "--dir"])
+            .arg(&root)
+            .run()?
+            .ok()?;
+        Ok(world)
+    }
+
+    /// The world's folder: the server's root, the people's homes, logs.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The server's root.
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("srv")
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> PathBuf {
+        self.root().join("windlass.toml")
+    }
+
+    /// The root of the source repositories.
+    pub fn git_root(&self) -> PathBuf {
+        self.root().join("git")
+    }
+
+    /// The spool.
+    pub fn spool(&self) -> PathBuf {
+        self.root().join("spool")
+    }
+
+    /// The bot's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.root().join("run/bot.sock")
+    }
+
+    /// The programs under test.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Where this person's keys are.
+    pub fn home(&self, person: &Person) -> anyhow::Result<&Home> {
+        self.homes
+            .get(person.name)
+            .with_context(|| format!("{} is not part of this world", person.name))
+    }
+
+    /// Sets one key of the configuration, in place of its commented default.
+    pub fn set(&self, section: &str, key: &str, value: &str) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.config())?;
+        let mut current = "";
+        let mut found = false;
+        let mut out = String::new();
+        for line in text.lines() {
+            if line.starts_with('[') {
+                current = line.trim();
+            }
+            let bare = line.strip_prefix('#').unwrap_or(line);
+            let here = current == format!("[{section}]") && bare.split('=').next().is_some_and(|k| k.trim() == key);
+            if here && !found {
+                found = true;
+                out.extend([key, " = ", value, "\n"]);
+            } else {
+                out.extend([line, "\n"]);
+            }
+        }
+        if !found {
+            bail!("the configuration has no key {key} in [{section}]");
+        }
+        std::fs::write(self.config(), out)?;
+        Ok(())
+    }
+
+    /// The command line of the server's administrator.
+    pub fn windlass<S: AsRef<std::ffi::OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Cmd {
+        Cmd::new(&self.programs.windlass)
+            .env("HOME", self.dir.path())
+            .arg("--config")
+            .arg(self.config())
+            .args(words)
+    }
+
+    /// Gives a person a home and keys, without making him known to the server.
+    pub fn invite(&mut self, person: &Person) -> anyhow::Result<Home> {
+        let home = keystore::home_of(person, &self.dir.path().join(person.name))?;
+        let config = format!(
+            "[user]\n\tname = {}\n\temail = {}\n[init]\n\tdefaultBranch = main\n[core]\n\tsshCommand = ssh -F {}\n[advice]\n\tdetachedHead = false\n",
+            person.full_name,
+            person.address,
+            home.dir.join(".ssh/config").display(),
+        );
+        let signing = if let (Signs::OpenPgp(_), Some(key)) = (person.signs, &home.openpgp) {
+            self.agents.push(Agent::of(&GpgHome::at(home.gnupg())?));
+            format!("[user]\n\tsigningKey = {key}\n")
+        } else {
+            let key = home.ssh_public();
+            format!("[gpg]\n\tformat = ssh\n[user]\n\tsigningKey = {}\n", key.display())
+        };
+        std::fs::write(home.dir.join(".gitconfig"), config + &signing)?;
+        self.homes.insert(person.name, home.clone());
+        if self.sshd.is_some() {
+            self.write_ssh_config(&home)?;
+        }
+        Ok(home)
+    }
+
+    /// Makes a person known to the server, with what he signs and logs in with.
+    pub fn enrol(&mut self, person: &Person) -> anyhow::Result<Home> {
+        let home = self.invite(person)?;
+        self.windlass(["people", "add", person.name, "--full-name", person.full_name])
+            .args(["--address", person.address])
+            .run()?
+            .ok()?;
+        self.windlass(["keys", "add", person.name])
+            .arg(home.ssh_public())
+            .run()?
+            .ok()?;
+        if home.openpgp.is_some() {
+            self.windlass(["keys", "add", person.name])
+                .arg(home.certificate())
+                .run()?
+                .ok()?;
+        }
+        Ok(home)
+    }
+
+    /// Starts the ssh server.
+    pub fn start_sshd(&mut self) -> anyhow::Result<()> {
+        let keys = self.authorized_keys();
+        self.sshd = Some(Sshd::start(&self.dir.path().join("sshd"), &keys, "")?);
+        for home in self.homes.values() {
+            self.write_ssh_config(home)?;
+        }
+        Ok(())
+    }
+
+    /// The file with everybody's keys that `windlass keys` writes.
+    pub fn authorized_keys(&self) -> PathBuf {
+        self.root().join("authorized_keys")
+    }
+
+    fn write_ssh_config(&self, home: &Home) -> anyhow::Result<()> {
+        let sshd = self.sshd.as_ref().context("sshd runs")?;
+        let me = Cmd::new("id").arg("-un").run()?.ok()?.line();
+        let text = format!(
+            "Host windlass\n\tHostName 127.0.0.1\n\tPort {}\n\tUser {me}\n\tIdentityFile {}\n\tIdentitiesOnly yes\n\
+             \tUserKnownHostsFile {}\n\tHostKeyAlias [127.0.0.1]:{}\n\tBatchMode yes\n\tLogLevel ERROR\n",
+            sshd.port,
+            home.ssh_key().display(),
+            sshd.known_hosts.display(),
+            sshd.port,
+        );
+        std::fs::write(home.dir.join(".ssh/config"), text)?;
+        Ok(())
+    }
+
+    /// How the bot is started.
+    pub fn serve(&self) -> Cmd {
+        self.windlass(["serve"])
+    }
+
+    /// Starts the bot and waits until it answers.
+    pub fn start_bot(&mut self) -> anyhow::Result<()> {
+        let bot = Bot::start(&self.serve(), &self.socket(), &self.dir.path().join("bot.log"))?;
+        self.bot = Some(bot);
+        Ok(())
+    }
+
+    /// Stops the bot in good order.
+    pub fn stop_bot(&mut self) -> anyhow::Result<()> {
+        match self.bot.take() {
+            Some(bot) => bot.stop(),
+            None => bail!("the bot does not run"),
+        }
+    }
+
+    /// Kills the bot in the middle of whatever it does.
+    pub fn kill_bot(&mut self) {
+        if let Some(bot) = self.bot.take() {
+            bot.kill();
+        }
+    }
+
+    /// A command over ssh, as this person types it.
+    pub fn ssh_command(&self, person: &Person, words: &[&str]) -> anyhow::Result<Cmd> {
+        let home = self.home(person)?;
+        Ok(Cmd::new("ssh")
+            .env("HOME", &home.dir)
+            .arg("-F")
+            .arg(home.dir.join(".ssh/config"))
+            .arg("windlass")
+            .args(words))
+    }
+
+    /// Runs a command over ssh.
+    pub fn ssh(&self, person: &Person, words: &[&str]) -> anyhow::Result<Pushed> {
+        Ok(self.note(self.ssh_command(person, words)?.run()?))
+    }
+
+    /// Runs a command of the administrator.
+    pub fn admin(&self, words: &[&str]) -> anyhow::Result<Pushed> {
+        Ok(self.note(self.windlass(words).run()?))
+    }
+
+    /// Notes what has run: a failure must be looked at.
+    pub fn note(&self, ran: Ran) -> Pushed {
+        Pushed::new(ran, &self.ledger)
+    }
+
+    /// Makes a source repository over ssh, clones it, and puts a first commit there.
+    pub fn repository(&self, person: &Person, name: &str) -> anyhow::Result<Clone> {
+        self.ssh(person, &["init-repo", name])?.ok()?;
+        let clone = self.clone_of(person, &format!("people/{}/packages/{name}.git", person.name))?;
+        let spec = format!("Name: {name}\nVersion: 1.0\nRelease: alt1\nSummary: A demonstration\nLicense: MIT\n");
+        clone.commit(&format!("{name}.spec"), &spec)?;
+        clone.push(&["main"])?.ok()?;
+        Ok(clone)
+    }
+
+    /// Clones a source repository.
+    pub fn clone_of(&self, person: &Person, source: &str) -> anyhow::Result<Clone> {
+        let home = self.home(person)?.clone();
+        let dir = self
+            .dir
+            .path()
+            .join(format!("{}-{}", person.name, source.replace('/', "-")));
+        git_of(&home)
+            .args(["clone", "--quiet", &format!("ssh://windlass/{source}")])
+            .arg(&dir)
+            .run()?
+            .ok()?;
+        Ok(Clone {
+            person: *person,
+            source: source.to_owned(),
+            dir,
+            home,
+            ledger: self.ledger.clone(),
+        })
+    }
+
+    /// All tasks, oldest first, as `task ls --json` has them.
+    pub fn tasks(&self) -> anyhow::Result<Vec<serde_json::Value>> {
+        let states = "--state=new,awaiting,building,tested,failed,eperm,pending,committing,done,postponed,aborted";
+        let ran = self.windlass(["task", "ls", "--json", states]).run()?.ok()?;
+        let json = ran.json()?;
+        let list = json.as_array().or_else(|| json["tasks"].as_array()).cloned();
+        let mut list = list.with_context(|| format!("no list of tasks: {ran}"))?;
+        list.sort_by_key(|task| task["id"].as_u64());
+        Ok(list)
+    }
+
+    /// The names of the requests that wait in the spool.
+    pub fn spooled(&self) -> anyhow::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.spool())? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.strip_suffix(".json").is_some() && !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Lets the story end while requests wait in the spool.
+    pub fn leave_spool(&mut self) {
+        self.spool_may_be_full = true;
+    }
+
+    /// A text in which everything that differs from run to run has a name.
+    pub fn normal(&self, text: &str) -> String {
+        let mut known = vec![
+            (self.root().display().to_string(), "ROOT".to_owned()),
+            (self.dir.path().display().to_string(), "DIR".to_owned()),
+        ];
+        if let Some(folder) = self.programs.windlass.parent() {
+            known.push((folder.display().to_string(), "BIN".to_owned()));
+        }
+        for (name, home) in &self.homes {
+            if let Some(fingerprint) = &home.openpgp {
+                known.push((fingerprint.clone(), format!("{}-KEY", name.to_uppercase())));
+            }
+        }
+        normalised(text, &known)
+    }
+
+    /// All that the server would tell about its tasks, for a snapshot.
+    pub fn report(&self) -> anyhow::Result<String> {
+        let mut out = String::new();
+        for task in self.tasks()? {
+            let id = task["id"].to_string();
+            let show = self.windlass(["task", "show", id.trim_matches('"')]).run()?.ok()?;
+            out.push_str(&self.normal(&show.out()));
+        }
+        Ok(out)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut left = self.ledger.unread();
+        if !self.spool_may_be_full && self.root().exists() {
+            left.extend(
+                self.spooled()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|name| format!("in the spool: {name}")),
+            );
+        }
+        assert!(left.is_empty(), "nobody looked at:\n{}", left.join("\n"));
+    }
+}
