@@ -1,10 +1,15 @@
 //! Does. The daemon and the command line as a library, so that tests and developer commands can call its parts.
 
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod exit;
+pub mod intake;
 pub mod journal;
 pub mod layout;
 pub mod output;
 pub mod process;
+pub mod reconcile;
+pub mod serve;
+pub mod stop;
 pub mod writer;

@@ -3,16 +3,22 @@
 //! A command is a type with clap's `Args` and [`Run`]; it has one line in [`Command`] and one in [`Command::run`].
 //! What it returns, or the error that it ends with, becomes the exit code in [`crate::exit`].
 
+pub mod acl;
+pub mod build;
 pub mod completions;
 pub mod config;
 pub mod init;
 pub mod journal;
 pub mod man;
+pub mod remote;
+pub mod serve;
+pub mod task;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use windlass_hooks::settings::Settings;
 
 use crate::config::{Config, ConfigError};
 use crate::exit::{Broken, Exit};
@@ -53,6 +59,14 @@ pub struct Global {
 pub enum Command {
     /// Set Windlass up: users, directories, configuration, units
     Init(init::Args),
+    /// Take in requests, decide and answer them: the bot
+    Serve(serve::Args),
+    /// Make, fill, run and explain tasks
+    Task(task::Args),
+    /// Build tags: a new task with these tags, and run it
+    Build(build::Args),
+    /// Show or change who may touch a package, or who is in a group
+    Acl(acl::Args),
     /// Check the configuration, or show what is in force
     Config(config::Args),
     /// Show, check or rebuild the journal
@@ -67,6 +81,10 @@ impl Command {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         match self {
             Self::Init(args) => args.run(context),
+            Self::Serve(args) => args.run(context),
+            Self::Task(args) => args.run(context),
+            Self::Build(args) => args.run(context),
+            Self::Acl(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Completions(args) => args.run(context),
@@ -105,6 +123,16 @@ impl Context {
             }
             ConfigError::Wrong(problems) => problems.into(),
         })
+    }
+}
+
+impl Context {
+    /// What the git side reads of a configuration, all paths absolute.
+    pub fn settings(&self, config: &Config) -> Settings {
+        let file = std::path::absolute(&self.global.config).unwrap_or_else(|_| self.global.config.clone());
+        let mut settings = config.settings();
+        settings.settle(file.parent().unwrap_or(Path::new("/")));
+        settings
     }
 }
 

@@ -1,0 +1,408 @@
+//! Carries out a request: what it depends on is found out, `core` decides, the decision goes on record, then it is answered.
+//!
+//! An answer is on disk before it is sent. A request that comes again, at any door, gets the answer on record and has no
+//! second effect. Nothing here knows how a request came in.
+
+pub mod facts;
+mod follow;
+pub mod frames;
+pub mod refs;
+pub mod roster;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use windlass_core::command::{Command, Place};
+use windlass_core::decide::{Actor, Facts, decide, decide_push, needs, needs_of_push};
+use windlass_core::event::{Answered, Event};
+use windlass_core::id::{RequestId, TaskId};
+use windlass_core::push::TagPushed;
+use windlass_core::refusal::Refusal;
+use windlass_core::reply::{Rendered, refused};
+use windlass_hooks::settings::Paths;
+use windlass_hooks::wire::{Body, Request};
+
+use self::facts::{NoFacts, Sources, Tag};
+use self::frames::Frames;
+use crate::journal::JournalError;
+use crate::stop::Stopping;
+use crate::writer::{Handle, State, WriterError};
+
+/// How often facts are looked up again because the world moved on meanwhile, before the caller is told to try again.
+const ROUNDS: usize = 8;
+
+/// What becomes of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusals {
+    /// The caller hears of it now; a repeated request is judged anew.
+    Told,
+    /// Nobody is there to hear it: it goes on record, where `task show REQUEST` finds it.
+    Recorded,
+}
+
+/// All that is needed to carry out requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Commands {
+    sources: Arc<Sources>,
+    writer: Handle,
+    /// How many look-ups (disk, signatures) run at once.
+    lookups: Arc<Semaphore>,
+    stopping: Stopping,
+}
+
+/// Why a request got no decision. Nothing is on record then.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Facts(#[from] NoFacts),
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+    #[error("what the command depends on changes faster than it can be looked up")]
+    Restless,
+    #[error("a look-up failed: {0}")]
+    Lookup(#[from] tokio::task::JoinError),
+}
+
+/// What the writer made of a request.
+enum Attempt {
+    /// These tags have to be judged first.
+    Needs(BTreeSet<Tag>),
+    /// It is decided and on record, now or since before.
+    Answered(Box<Answered>),
+    /// It is refused, and nothing is on record.
+    Refused(Refusal),
+}
+
+impl Commands {
+    /// What is needed to carry out requests; `stopping` ends what would wait for long.
+    pub fn new(sources: Sources, writer: Handle, stopping: Stopping) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            sources: Arc::new(sources),
+            writer,
+            lookups: Arc::new(Semaphore::new(cores.max(2))),
+            stopping,
+        }
+    }
+
+    /// The way to the journal and the world.
+    pub fn writer(&self) -> &Handle {
+        &self.writer
+    }
+
+    /// Where things are.
+    pub fn paths(&self) -> &Paths {
+        self.sources.paths()
+    }
+
+    /// Carries a request out and answers it; `false` when nothing was decided, and the same request must be tried again.
+    pub async fn carry_out(&self, request: Request, refusals: Refusals, frames: &Frames) -> bool {
+        let id = request.id.clone();
+        let done = match request.body {
+            Body::Command { ref argv } => self.command(&request, argv, refusals, frames).await,
+            Body::TagPushed(ref pushed) => self.push(&request, pushed, frames).await,
+        };
+        if let Err(trouble) = &done {
+            tracing::error!(request.id = %id, user = %request.user, error = %trouble, "request {id} could not be decided: {trouble}");
+            frames.broken(&trouble.to_string()).await;
+        }
+        done.is_ok()
+    }
+
+    async fn command(
+        &self,
+        request: &Request,
+        argv: &[String],
+        refusals: Refusals,
+        frames: &Frames,
+    ) -> Result<(), Trouble> {
+        let command = match Command::parse(argv) {
+            Ok(command) => command,
+            Err(usage) => {
+                if refusals == Refusals::Recorded {
+                    let refusal = Refusal::new("usage", usage.text.trim_end());
+                    return self
+                        .refuse(request, argv, &refused(&refusal, false), refusals, frames)
+                        .await;
+                }
+                if usage.exit == 0 {
+                    frames.out(&usage.text).await;
+                } else {
+                    frames.err(&usage.text).await;
+                }
+                frames.exit(usage.exit).await;
+                return Ok(());
+            }
+        };
+        match command.place() {
+            Place::Bot => {}
+            Place::Door => {
+                let refused = refused(&not_here(argv), command.json());
+                return self.refuse(request, argv, &refused, refusals, frames).await;
+            }
+        }
+        let actor = {
+            let (sources, user) = (Arc::clone(&self.sources), request.user.clone());
+            match self.look_up(move || sources.actor(&user)).await? {
+                Ok(actor) => actor,
+                Err(refusal) => {
+                    let refused = refused(&refusal, command.json());
+                    return self.refuse(request, argv, &refused, refusals, frames).await;
+                }
+            }
+        };
+        if command.is_read() || command.dry_run() {
+            return self.read(actor, command, frames).await;
+        }
+        let json = command.json();
+        let asked = Asked {
+            request: request.id.clone(),
+            actor,
+            command,
+            words: argv.to_vec(),
+            refusals,
+        };
+        match self.write(asked).await? {
+            Ok(answered) => frames.answered(&answered).await,
+            Err(refusal) => frames.refused(&refusal, json).await,
+        }
+        Ok(())
+    }
+
+    /// Decides a command that writes, as often as it takes to have all facts at the moment of the decision.
+    async fn write(&self, asked: Asked) -> Result<Result<Box<Answered>, Refusal>, Trouble> {
+        let asked = Arc::new(asked);
+        let mut wanted = {
+            let asked = Arc::clone(&asked);
+            self.writer
+                .call(move |state| {
+                    Ok(match state.answer(&asked.request)? {
+                        Some(answered) => Err(answered),
+                        None => Ok(needs(state.world(), &asked.actor, &asked.command)),
+                    })
+                })
+                .await?
+        };
+        for _ in 0..ROUNDS {
+            let tags = match wanted {
+                Ok(tags) => tags,
+                Err(answered) => return Ok(asked.again(answered)),
+            };
+            let facts = self.facts(tags).await?;
+            let attempt = {
+                let asked = Arc::clone(&asked);
+                self.writer.call(move |state| attempt(state, &asked, &facts)).await?
+            };
+            match attempt {
+                Attempt::Needs(more) => wanted = Ok(more),
+                Attempt::Answered(answered) => return Ok(asked.again(*answered)),
+                Attempt::Refused(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        Err(Trouble::Restless)
+    }
+
+    async fn push(&self, request: &Request, pushed: &TagPushed, frames: &Frames) -> Result<(), Trouble> {
+        if request.user != pushed.pusher || request.id != pushed.request_id() {
+            let refusal = Refusal::new(
+                "bad_request",
+                format!("request {} does not fit to the push that it names", request.id),
+            );
+            // Not on record under this id: it belongs to another push.
+            tracing::warn!(request.id = %request.id, user = %request.user, "{}", refusal.message);
+            frames.refused(&refusal, false).await;
+            return Ok(());
+        }
+        let mut wanted = {
+            let pushed = pushed.clone();
+            self.writer
+                .call(move |state| Ok(needs_of_push(state.world(), &pushed)))
+                .await?
+        };
+        for _ in 0..ROUNDS {
+            let facts = {
+                let (sources, pushed) = (Arc::clone(&self.sources), pushed.clone());
+                self.look_up(move || sources.facts_of_push(&pushed, &wanted, Timestamp::now()))
+                    .await?
+            };
+            let attempt = {
+                let (id, pushed) = (request.id.clone(), pushed.clone());
+                self.writer
+                    .call(move |state| take_push(state, id, &pushed, &facts))
+                    .await?
+            };
+            match attempt {
+                Attempt::Needs(more) => wanted = more,
+                Attempt::Answered(answered) => {
+                    frames.answered(&answered).await;
+                    return Ok(());
+                }
+                Attempt::Refused(refusal) => {
+                    frames.refused(&refusal, false).await;
+                    return Ok(());
+                }
+            }
+        }
+        Err(Trouble::Restless)
+    }
+
+    /// Refuses before anything was decided.
+    async fn refuse(
+        &self,
+        request: &Request,
+        words: &[String],
+        refused: &Rendered,
+        refusals: Refusals,
+        frames: &Frames,
+    ) -> Result<(), Trouble> {
+        if refusals == Refusals::Told {
+            frames.rendered(refused).await;
+            return Ok(());
+        }
+        let answered = Answered {
+            request: request.id.clone(),
+            user: request.user.clone(),
+            words: words.to_vec(),
+            task: None,
+            out: refused.out.clone(),
+            err: refused.err.clone(),
+            exit: refused.exit,
+        };
+        let answered = self
+            .writer
+            .call(move |state| {
+                if let Some(before) = state.answer(&answered.request)? {
+                    return Ok(before);
+                }
+                state.append(&[Event::Answered(answered.clone())], Timestamp::now())?;
+                Ok(answered)
+            })
+            .await?;
+        frames.answered(&answered).await;
+        Ok(())
+    }
+
+    /// All facts, with the verdicts on these tags.
+    async fn facts(&self, tags: BTreeSet<Tag>) -> Result<Facts, Trouble> {
+        let sources = Arc::clone(&self.sources);
+        self.look_up(move || sources.facts(&tags, Timestamp::now())).await
+    }
+
+    /// Runs what touches the disk or checks signatures beside the requests, a few at once.
+    async fn look_up<T: Send + 'static>(
+        &self,
+        what: impl FnOnce() -> Result<T, NoFacts> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        // The semaphore is never closed: without a permit there are only more at once.
+        let _permit = self.lookups.acquire().await;
+        Ok(tokio::task::spawn_blocking(what).await??)
+    }
+}
+
+/// A command that writes, and who asked for it.
+struct Asked {
+    request: RequestId,
+    actor: Actor,
+    command: Command,
+    words: Vec<String>,
+    refusals: Refusals,
+}
+
+impl Asked {
+    /// The answer as it goes on record.
+    fn answered(&self, task: Option<TaskId>, rendered: Rendered) -> Answered {
+        Answered {
+            request: self.request.clone(),
+            user: self.actor.user.clone(),
+            words: self.words.clone(),
+            task,
+            out: rendered.out,
+            err: rendered.err,
+            exit: rendered.exit,
+        }
+    }
+
+    /// The answer on record, if it was given to this very request.
+    fn again(&self, answered: Answered) -> Result<Box<Answered>, Refusal> {
+        if answered.user == self.actor.user && answered.words == self.words {
+            return Ok(Box::new(answered));
+        }
+        Err(Refusal::new(
+            "request_reused",
+            format!("the request id {} was used for another request", self.request),
+        )
+        .hint("leave --request-id out, or choose another one"))
+    }
+}
+
+/// One try at a decision, on the writer's thread: nothing changes between the look at the world and the record.
+fn attempt(state: &mut State, asked: &Asked, facts: &Facts) -> Result<Attempt, JournalError> {
+    if let Some(answered) = state.answer(&asked.request)? {
+        return Ok(Attempt::Answered(Box::new(answered)));
+    }
+    let wanted = needs(state.world(), &asked.actor, &asked.command);
+    if wanted.iter().any(|tag| !facts.tags.contains_key(tag)) {
+        return Ok(Attempt::Needs(wanted));
+    }
+    let now = Timestamp::now();
+    match decide(state.world(), &asked.actor, &asked.command, facts, now) {
+        Ok(decision) => {
+            let answered = asked.answered(decision.reply.task, decision.reply.render());
+            let mut events = decision.events;
+            events.push(Event::Answered(answered.clone()));
+            state.append(&events, now)?;
+            Ok(Attempt::Answered(Box::new(answered)))
+        }
+        Err(refusal) if asked.refusals == Refusals::Recorded => {
+            let answered = asked.answered(None, refused(&refusal, asked.command.json()));
+            state.append(&[Event::Answered(answered.clone())], now)?;
+            Ok(Attempt::Answered(Box::new(answered)))
+        }
+        Err(refusal) => Ok(Attempt::Refused(refusal)),
+    }
+}
+
+/// Takes a pushed tag, once.
+fn take_push(state: &mut State, id: RequestId, pushed: &TagPushed, facts: &Facts) -> Result<Attempt, JournalError> {
+    if let Some(answered) = state.answer(&id)? {
+        return Ok(Attempt::Answered(Box::new(answered)));
+    }
+    let wanted = needs_of_push(state.world(), pushed);
+    if wanted.iter().any(|tag| !facts.tags.contains_key(tag)) {
+        return Ok(Attempt::Needs(wanted));
+    }
+    let now = Timestamp::now();
+    let decision = decide_push(state.world(), pushed, facts, now);
+    let rendered = decision.reply.render();
+    let answered = Answered {
+        request: id,
+        user: pushed.pusher.clone(),
+        words: push_words(pushed),
+        task: decision.reply.task,
+        out: rendered.out,
+        err: rendered.err,
+        exit: rendered.exit,
+    };
+    let mut events = decision.events;
+    events.push(Event::Answered(answered.clone()));
+    state.append(&events, now)?;
+    Ok(Attempt::Answered(Box::new(answered)))
+}
+
+/// What a push asked for, as it is kept on record.
+fn push_words(pushed: &TagPushed) -> Vec<String> {
+    let what = [pushed.source.as_str(), pushed.tag.as_str(), pushed.object.as_str()];
+    let words = std::iter::once("push").chain(what).map(str::to_owned);
+    words.chain(pushed.options.words()).collect()
+}
+
+fn not_here(argv: &[String]) -> Refusal {
+    let name = argv.first().map_or("", String::as_str);
+    Refusal::new(
+        "not_here",
+        format!("'{name}' is not the bot's: it concerns source repositories alone"),
+    )
+    .hint(format!("over ssh: ssh git@HOST {name} …"))
+}

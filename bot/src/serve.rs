@@ -1,0 +1,204 @@
+//! The bot: takes requests in, decides them, answers; from start to orderly end.
+//!
+//! Start: the state is locked, the journal opened and folded, the socket bound. Then, side by side: clients of the socket,
+//! files of the spool, pushes whose hook was killed. Nothing that happens at a start happens twice, however often it is
+//! killed: every request has its id on record. End: at SIGTERM or SIGINT no new client is let in, what is being decided is
+//! answered, and the socket goes.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::fs::FlockOperation;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use tokio::time::MissedTickBehavior;
+use windlass_hooks::claims::Ledger;
+use windlass_hooks::settings::Settings;
+
+use crate::commands::Commands;
+use crate::commands::facts::Sources;
+use crate::config::Config;
+use crate::exit::Broken;
+use crate::intake::socket::{Door, Socket};
+use crate::intake::spool::Intake;
+use crate::reconcile::reconcile;
+use crate::stop::{self, Stopping};
+use crate::writer::Writer;
+
+/// How often the spool is looked into.
+const SPOOL_EVERY: Duration = Duration::from_millis(500);
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// Something that is needed cannot be had: [`Broken`] says what and how to mend it.
+pub fn serve(config: &Config, settings: &Settings) -> anyhow::Result<()> {
+    room_for_clients();
+    let paths = &settings.paths;
+    let _lock = StateLock::take(&paths.state())?;
+    let writer = Writer::start(&paths.journal())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    let served = runtime.block_on(run(config, settings, &writer));
+    // Whoever still waits for something holds a handle: with the runtime it goes.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    writer.finish();
+    tracing::info!("stopped");
+    served
+}
+
+async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::Result<()> {
+    let paths = &settings.paths;
+    let (stop, stopping) = stop::channel();
+    let commands = Commands::new(Sources::new(config, settings), writer.handle(), stopping.clone());
+    let trusted = trusted(settings);
+    let door = Door {
+        trusted: trusted.clone(),
+        most: config.server.max_connections,
+        patience: Duration::from_secs(config.server.request_timeout.as_secs()),
+    };
+    let path = paths.socket();
+    let socket = Socket::bind(&path).map_err(|error| no_socket(&path, &error))?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let head = commands.writer().call(|state| Ok(state.head())).await?;
+    tracing::info!(socket = %path.display(), journal.seq = head.seq, "serving at {}, the journal has {} rows", path.display(), head.seq);
+
+    let clients = tokio::spawn(socket.serve(door, commands.clone(), stopping.clone()));
+    let intake = Intake::new(paths.spool(), paths.state().join("rejected"), trusted);
+    let spool = tokio::spawn(watch_spool(intake, commands.clone(), stopping.clone()));
+    let every = Duration::from_secs(config.server.reconcile_every.as_secs().max(1));
+    let ledger = Ledger::new(paths.claims());
+    let pushes = tokio::spawn(watch_pushes(ledger, every, commands, stopping));
+
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("told to stop"),
+        _ = interrupt.recv() => tracing::info!("interrupted"),
+    }
+    stop.now();
+    for part in [clients, spool, pushes] {
+        if let Err(error) = part.await {
+            tracing::error!(%error, "a part of the bot has failed: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// Looks into the spool at start and then again and again.
+async fn watch_spool(mut intake: Intake, commands: Commands, mut stopping: Stopping) {
+    let mut again = tokio::time::interval(SPOOL_EVERY);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            _ = again.tick() => {}
+            () = stopping.word() => return,
+        }
+        match intake.take_all(&commands).await {
+            Ok(_) => told = false,
+            Err(error) if !told => {
+                tracing::error!(%error, "the spool cannot be read: {error}");
+                told = true;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Looks for pushes that nobody handed over, at start and then again and again.
+async fn watch_pushes(ledger: Ledger, every: Duration, commands: Commands, mut stopping: Stopping) {
+    let mut again = tokio::time::interval(every);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = again.tick() => {}
+            () = stopping.word() => return,
+        }
+        match reconcile(&ledger, &commands).await {
+            Ok(round) if round.left > 0 => {
+                tracing::warn!(left = round.left, "{} pushes could not be taken up", round.left)
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "{error}"),
+        }
+    }
+}
+
+/// Who may speak for everybody: git's user, the bot's, root, and whoever runs this.
+fn trusted(settings: &Settings) -> Vec<u32> {
+    let mut trusted = settings.users.trusted_uids();
+    let own = rustix::process::geteuid().as_raw();
+    if !trusted.contains(&own) {
+        trusted.push(own);
+    }
+    trusted
+}
+
+/// Every client is an open file: as many as the system lets us have.
+fn room_for_clients() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is: {error}");
+    }
+}
+
+fn no_socket(path: &Path, error: &io::Error) -> Broken {
+    let broken = Broken::new(format!("the socket {} cannot be bound: {error}", path.display()));
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            broken.hint("windlass doctor --fix makes its directory with the right owner and mode")
+        }
+        io::ErrorKind::InvalidInput => {
+            broken.hint("a socket's path has at most 107 bytes: set [paths] socket to a shorter one")
+        }
+        _ => broken,
+    }
+}
+
+/// The right to write the state. Only one process has it, and it goes with the process.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateLock {
+    /// Takes the lock of a state directory.
+    ///
+    /// # Errors
+    /// Another process has it, or the directory cannot be written.
+    pub fn take(state: &Path) -> Result<Self, Broken> {
+        let path: PathBuf = state.join("lock");
+        let cannot = |error: io::Error| {
+            Broken::new(format!(
+                "the state directory cannot be used: {}: {error}",
+                path.display()
+            ))
+            .hint("windlass doctor --fix makes it with the right owner and mode")
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(cannot)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Broken::new(format!(
+                "another bot, or a restore, has the state directory {}",
+                state.display()
+            ))
+            .hint("there is one bot to a state directory: systemctl status windlass")),
+            Err(error) => Err(cannot(error.into())),
+        }
+    }
+}
