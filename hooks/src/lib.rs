@@ -9,6 +9,7 @@
 //! * [`handover`]: to the socket, else to the spool
 //! * [`caller`], [`sources`]: who acts, and on what
 //! * [`claims`]: the replay ledger
+//! * [`install`]: puts the hooks into repositories
 //! * [`receive`]: a push, seen from the hooks
 //! * [`record`]: what happened, in lines of JSON
 //! * [`process`]: the one way to run a process
@@ -17,6 +18,7 @@
 pub mod caller;
 pub mod claims;
 pub mod handover;
+pub mod install;
 pub mod judge;
 pub mod keyring;
 pub mod objects;
