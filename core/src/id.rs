@@ -217,6 +217,7 @@ impl TaskId {
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
     /// The next number.
+    #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

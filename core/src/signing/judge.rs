@@ -65,22 +65,14 @@ impl<'a> Case<'a> {
             reading.reasons.push(refusal);
         }
         let signature = match reading.signature {
-            None => None,
-            Some((SignatureKind::OpenPgp, armor)) => Detached::parse(armor)
-                .map(Signature::OpenPgp)
-                .map(Some)
-                .unwrap_or_else(|wrong| {
-                    reading.reasons.extend(wrong);
-                    None
-                }),
-            Some((SignatureKind::Ssh, armor)) => SshSignature::parse(armor)
-                .map(Signature::Ssh)
-                .map(Some)
-                .unwrap_or_else(|wrong| {
-                    reading.reasons.extend(wrong);
-                    None
-                }),
+            None => Ok(None),
+            Some((SignatureKind::OpenPgp, armor)) => Detached::parse(armor).map(|read| Some(Signature::OpenPgp(read))),
+            Some((SignatureKind::Ssh, armor)) => SshSignature::parse(armor).map(|read| Some(Signature::Ssh(read))),
         };
+        let signature = signature.unwrap_or_else(|wrong| {
+            reading.reasons.extend(wrong);
+            None
+        });
         Self {
             object,
             bytes,

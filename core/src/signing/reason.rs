@@ -402,6 +402,14 @@ pub(super) fn bad_signature(key: &str, owner: &UserName) -> Refusal {
 
 // SSH signatures
 
+pub(super) fn weak_ssh_key(key: &str) -> Refusal {
+    Refusal::new(
+        "weak_key",
+        format!("SSH key {key} is too weak: an RSA key of less than 2048 bits"),
+    )
+    .hint("make a new one and have it added: ssh-keygen -t ed25519, then windlass keys add USER KEY-FILE")
+}
+
 pub(super) fn bad_ssh_signature(key: &str, whose: &str, algorithm: &str) -> Refusal {
     Refusal::new(
         "bad_signature",

@@ -151,10 +151,12 @@ mod tests {
         #[test]
         fn every_entry_is_found(mut handles in prop::collection::vec("[A-C]{1,4}", 0..40), asked in "[A-C]{1,4}") {
             handles.sort();
-            let text: String = handles.iter().enumerate().map(|(n, handle)| format!("{handle}\tu{n}\n")).collect();
-            let mut lines: Vec<&str> = text.lines().collect();
+            let mut lines: Vec<String> = Vec::new();
+            for (number, handle) in handles.iter().enumerate() {
+                lines.push(format!("{handle}\tu{number}\n"));
+            }
             lines.sort_unstable();
-            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let text = lines.concat();
             let index = Index { text, entries: 0 };
             let expected = handles.iter().filter(|handle| **handle == asked).count();
             prop_assert_eq!(index.names(&asked).len(), expected);

@@ -32,8 +32,11 @@ pub struct Keyring {
     directory: PathBuf,
     allowed_signers: PathBuf,
     index: Mutex<Arc<Index>>,
-    read: Mutex<HashMap<UserName, (Vec<Stamp>, Arc<Person>)>>,
+    read: Mutex<HashMap<UserName, Read>>,
 }
+
+/// A person as read, and what the files were like then.
+type Read = (Vec<Stamp>, Arc<Person>);
 
 /// The keyring cannot be read. This says nothing about any tag.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +142,8 @@ impl Keyring {
     /// # Errors
     /// The directory, or a file that has to be read, cannot be.
     pub fn people_with_keys(&self, hints: &[KeyHint]) -> Result<Vec<Arc<Person>>, KeyringError> {
-        self.find(hints.iter().map(|hint| hint.as_str().to_owned()).collect(), |person| {
+        let wanted: Vec<String> = hints.iter().map(|hint| hint.as_str().to_owned()).collect();
+        self.find(&wanted, |person| {
             let handles = files::handles(person);
             hints
                 .iter()
@@ -155,9 +159,7 @@ impl Keyring {
         let Ok(address) = std::str::from_utf8(address) else {
             return Ok(Vec::new());
         };
-        self.find(vec![index::address_handle(address)], |person| {
-            person.has_address(address)
-        })
+        self.find(&[index::address_handle(address)], |person| person.has_address(address))
     }
 
     /// Keys that are named apart from people; `None` when there is no such file.
@@ -192,13 +194,9 @@ impl Keyring {
     }
 
     /// Whom the index names under one of the handles, if their files bear it out; else whom the directory itself does.
-    fn find(
-        &self,
-        handles: Vec<String>,
-        bears_out: impl Fn(&Person) -> bool,
-    ) -> Result<Vec<Arc<Person>>, KeyringError> {
+    fn find(&self, handles: &[String], bears_out: impl Fn(&Person) -> bool) -> Result<Vec<Arc<Person>>, KeyringError> {
         let index = Arc::clone(&self.index.lock().unwrap_or_else(PoisonError::into_inner));
-        let found = self.look_up(&index, &handles, &bears_out)?;
+        let found = self.look_up(&index, handles, &bears_out)?;
         if !found.is_empty() {
             return Ok(found);
         }
@@ -210,7 +208,7 @@ impl Keyring {
         // A directory that cannot be written is no fault: the hooks' user may only read it.
         let _ = fresh.write(&self.directory.join(INDEX));
         *self.index.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
-        self.look_up(&fresh, &handles, &bears_out)
+        self.look_up(&fresh, handles, &bears_out)
     }
 
     fn look_up(

@@ -118,15 +118,8 @@ fn packets(bytes: &[u8]) -> sequoia_openpgp::Result<(Vec<Signature>, Vec<String>
 }
 
 /// Hashes over which a forged signature can be made: they are refused for data whatever the settings say.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "Sequoia's enum also has unknown numbers; those cannot be verified anyhow"
-)]
 fn is_weak(hash: HashAlgorithm) -> bool {
-    match hash {
-        HashAlgorithm::MD5 | HashAlgorithm::SHA1 | HashAlgorithm::RipeMD => true,
-        _ => false,
-    }
+    matches!(hash, HashAlgorithm::MD5 | HashAlgorithm::SHA1 | HashAlgorithm::RipeMD)
 }
 
 fn hint(handle: &KeyHandle) -> KeyHint {

@@ -10,7 +10,7 @@ use sequoia_openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalga
 use sequoia_openpgp::packet::{Signature, key::PublicParts};
 use sequoia_openpgp::policy::{HashAlgoSecurity, Policy as Rules, StandardPolicy};
 use sequoia_openpgp::types::{HashAlgorithm, ReasonForRevocation, RevocationStatus, RevocationType};
-use sequoia_openpgp::{Cert, Fingerprint, KeyHandle};
+use sequoia_openpgp::{Cert, Fingerprint, KeyHandle, Packet};
 
 /// What is wrong with a key at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,19 @@ pub struct Standing {
 #[derive(Debug)]
 struct Lenient;
 
-impl Rules for Lenient {}
+impl Rules for Lenient {
+    fn signature(&self, _: &Signature, _: HashAlgoSecurity) -> sequoia_openpgp::Result<()> {
+        Ok(())
+    }
+
+    fn key(&self, _: &ValidErasedKeyAmalgamation<'_, PublicParts>) -> sequoia_openpgp::Result<()> {
+        Ok(())
+    }
+
+    fn packet(&self, _: &Packet) -> sequoia_openpgp::Result<()> {
+        Ok(())
+    }
+}
 
 /// The rules for certificates and signatures as of the server's time.
 ///
@@ -163,7 +175,7 @@ impl Standing {
         let first = cert
             .keys()
             .filter(|part| part.key().fingerprint() == key.key().fingerprint())
-            .flat_map(|part| {
+            .filter_map(|part| {
                 part.bundle()
                     .self_signatures()
                     .filter_map(|signature| signature.signature_creation_time())

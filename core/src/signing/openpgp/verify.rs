@@ -87,8 +87,12 @@ impl Detached {
             .or_else(|| self.signing_key(cert, payload))
         else {
             let key = self.named_key(cert).unwrap_or_else(|| cert.fingerprint());
-            outcome.reasons.push(reason::bad_signature(&key.to_hex(), owner));
-            outcome.reasons.extend(faults(cert, &key, owner, &moments, &rules));
+            let faults = faults(cert, &key, owner, &moments, &rules);
+            // Sequoia does not even try the mathematics with a key that is younger than the signature.
+            if faults.iter().all(|fault| fault.code != "key_not_yet_valid") {
+                outcome.reasons.push(reason::bad_signature(&key.to_hex(), owner));
+            }
+            outcome.reasons.extend(faults);
             return;
         };
         outcome.reasons.extend(faults(cert, &key, owner, &moments, &rules));
@@ -200,15 +204,13 @@ fn find(issuers: &[KeyHandle], people: &[Person], reasons: &mut Vec<Refusal>) ->
         reasons.push(reason::two_owners(&names(issuers), &owners));
         return None;
     }
-    match found.pop() {
-        Some((owner, cert)) => Some((owner.clone(), cert)),
-        None => {
-            if reasons.iter().all(|known| known.code != "bad_certificate") {
-                reasons.push(reason::unknown_key(&names(issuers)));
-            }
-            None
-        }
+    if let Some((owner, cert)) = found.pop() {
+        return Some((owner.clone(), cert));
     }
+    if reasons.iter().all(|known| known.code != "bad_certificate") {
+        reasons.push(reason::unknown_key(&names(issuers)));
+    }
+    None
 }
 
 /// The fingerprint if the signature has one, else the key id.

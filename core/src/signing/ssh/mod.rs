@@ -7,15 +7,17 @@ pub mod allowed_signers;
 mod armor;
 mod certificate;
 mod verify;
+mod wire;
 
 use ssh_key::public::KeyData;
-use ssh_key::{Algorithm, Certificate, HashAlg, SshSig};
+use ssh_key::{Algorithm, HashAlg, SshSig};
 
 use super::KeyHint;
 use super::reason;
 use crate::id::Fingerprint;
 use crate::refusal::Refusal;
 use armor::Envelope;
+use certificate::Certificate;
 
 pub(super) use verify::Known;
 pub use verify::fingerprint_of;
@@ -62,9 +64,7 @@ impl SshSignature {
         if let KeyData::Rsa(rsa) = &key
             && rsa.n.as_positive_bytes().map_or(0, <[u8]>::len) * 8 < SHORTEST_RSA
         {
-            return Err(one(reason::unsupported_signature(
-                "its RSA key is shorter than 2048 bits",
-            )));
+            return Err(one(reason::weak_ssh_key(&key.fingerprint(HashAlg::Sha256).to_string())));
         }
         let unsupported = |why: &ssh_key::Error| one(reason::unsupported_signature(&why.to_string()));
         let hash = envelope
@@ -79,9 +79,7 @@ impl SshSignature {
     pub(super) fn hints(&self) -> Vec<KeyHint> {
         let mut hints = vec![KeyHint(self.fingerprint_text())];
         if let SignerKey::Certified(certificate) = &self.signer {
-            hints.push(KeyHint(
-                certificate.signature_key().fingerprint(HashAlg::Sha256).to_string(),
-            ));
+            hints.push(KeyHint(certificate.authority.fingerprint(HashAlg::Sha256).to_string()));
         }
         hints
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ssh_key::{HashAlg, PublicKey};
 
 use super::allowed_signers::{AllowedSigners, Entry};
-use super::{NAMESPACE, SignerKey, SshSignature, certificate};
+use super::{NAMESPACE, SignerKey, SshSignature};
 use crate::id::{Fingerprint, UserName};
 use crate::people::{Person, SshKey, SshUse};
 use crate::refusal::Refusal;
@@ -144,7 +144,7 @@ impl SshSignature {
     fn is_of_entry(&self, entry: &Entry) -> bool {
         match &self.signer {
             SignerKey::Plain => !entry.authority && entry.key == *self.signature.public_key(),
-            SignerKey::Certified(certificate) => entry.authority && entry.key == *certificate.signature_key(),
+            SignerKey::Certified(certificate) => entry.authority && entry.key == certificate.authority,
         }
     }
 
@@ -171,7 +171,7 @@ impl SshSignature {
             ));
         }
         if let SignerKey::Certified(certificate) = &self.signer {
-            let faults = certificate::faults(certificate, entry, address, at);
+            let faults = certificate.faults(address, at);
             reasons.extend(faults.iter().map(|why| reason::ssh_certificate(why)));
         }
         let owner = match known.tagger_people {
