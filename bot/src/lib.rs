@@ -8,7 +8,6 @@ pub mod intake;
 pub mod journal;
 pub mod layout;
 pub mod output;
-pub mod process;
 pub mod reconcile;
 pub mod serve;
 pub mod stop;

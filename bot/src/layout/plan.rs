@@ -5,10 +5,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Context as _;
+use windlass_hooks::process;
 use windlass_hooks::settings::Users;
 
 use super::diff::diff;
@@ -16,7 +15,6 @@ use super::files::{self, Permissions};
 use super::unix::{Account, is_member};
 use super::{Accounts, Directory, Part};
 use crate::exit::Broken;
-use crate::process;
 
 /// One thing that is to be so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,38 +301,20 @@ fn make_user(name: &str, home: &Path, in_group_of: Option<&str>, shell: &str) ->
         }
         None => None,
     };
-    let mut command = if Account::named(name).is_some() {
-        let mut command = Command::new("usermod");
-        command.args(["--append", "--groups", group.as_deref().unwrap_or_default()]);
-        command
+    let group = group.as_deref();
+    let command = if Account::named(name).is_some() {
+        process::Run::new("usermod").args(["--append", "--groups", group.unwrap_or_default()])
     } else {
-        let mut command = Command::new("useradd");
         // '*' is a password that nothing matches; '!' would lock the account, and sshd refuses locked ones.
-        command.args([
-            "--system",
-            "--user-group",
-            "--no-create-home",
-            "--password",
-            "*",
-            "--shell",
-            shell,
-        ]);
-        command.arg("--home-dir").arg(home);
-        if let Some(group) = &group {
-            command.args(["--groups", group]);
-        }
-        command
+        process::Run::new("useradd")
+            .args(["--system", "--user-group", "--no-create-home", "--password", "*", "--shell", shell])
+            .args(group.map(|group| ["--groups", group]).into_iter().flatten())
+            .arg("--home-dir")
+            .arg(home)
     };
-    command.arg("--").arg(name);
-    let done = process::run(command, Duration::from_secs(60)).map_err(|error| {
-        Broken::new(error.to_string()).hint(format!("make the user '{name}' by hand, then run it again"))
-    })?;
-    if done.succeeded() {
-        return Ok(());
-    }
-    Err(
-        Broken::new(format!("cannot make the Unix user '{name}': {}", done.complaint()))
+    command.arg("--").arg(name).ok().map_err(|error| {
+        Broken::new(format!("cannot make the Unix user '{name}': {error}"))
             .hint("make the user by hand, then run it again")
-            .into(),
-    )
+    })?;
+    Ok(())
 }
