@@ -8,6 +8,7 @@ pub mod intake;
 pub mod journal;
 pub mod layout;
 pub mod output;
+pub mod people;
 pub mod reconcile;
 pub mod serve;
 pub mod stop;

@@ -9,7 +9,9 @@ pub mod completions;
 pub mod config;
 pub mod init;
 pub mod journal;
+pub mod keys;
 pub mod man;
+pub mod people;
 pub mod remote;
 pub mod serve;
 pub mod task;
@@ -67,6 +69,10 @@ pub enum Command {
     Build(build::Args),
     /// Show or change who may touch a package, or who is in a group
     Acl(acl::Args),
+    /// Add, show, list and remove people
+    People(people::Args),
+    /// People's keys: add, list, remove, look over; the ssh door's file
+    Keys(keys::Args),
     /// Check the configuration, or show what is in force
     Config(config::Args),
     /// Show, check or rebuild the journal
@@ -85,6 +91,8 @@ impl Command {
             Self::Task(args) => args.run(context),
             Self::Build(args) => args.run(context),
             Self::Acl(args) => args.run(context),
+            Self::People(args) => args.run(context),
+            Self::Keys(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Completions(args) => args.run(context),

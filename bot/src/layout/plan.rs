@@ -307,7 +307,15 @@ fn make_user(name: &str, home: &Path, in_group_of: Option<&str>, shell: &str) ->
     } else {
         // '*' is a password that nothing matches; '!' would lock the account, and sshd refuses locked ones.
         process::Run::new("useradd")
-            .args(["--system", "--user-group", "--no-create-home", "--password", "*", "--shell", shell])
+            .args([
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--password",
+                "*",
+                "--shell",
+                shell,
+            ])
             .args(group.map(|group| ["--groups", group]).into_iter().flatten())
             .arg("--home-dir")
             .arg(home)

@@ -4,6 +4,7 @@
 //! the signature's own time, and then asks once more as of now, since by its own time alone a backdated signature
 //! of a key that has expired or was revoked since would pass.
 
+pub mod renew;
 mod standing;
 mod verify;
 
