@@ -216,13 +216,13 @@ impl Args {
             .clone()
             .or_else(|| self.server_only("/etc/ssh/sshd_config.d"));
         if let Some(directory) = snippets {
-            let content = windlass_templates::sshd_snippet(&SshdValues {
+            let snippet = windlass_templates::sshd_snippet(&SshdValues {
                 git_user: config.users.git.clone(),
                 authorized_keys: authorized_keys(&config.paths).display().to_string(),
             })?;
             steps.push(Step::File {
                 path: directory.join("50-windlass.conf"),
-                content,
+                content: snippet,
                 mode: 0o644,
                 what: "the ssh door",
             });
@@ -251,11 +251,11 @@ impl Args {
         }
         let names: Vec<String> = match self.repository.as_slice() {
             [] => vec!["main".to_owned()],
-            named => named.iter().map(ToString::to_string).collect(),
+            given => given.iter().map(ToString::to_string).collect(),
         };
         let architectures = match self.architecture.as_slice() {
             [] => vec![std::env::consts::ARCH.to_owned()],
-            named => named.to_vec(),
+            given => given.to_vec(),
         };
         let text = windlass_templates::windlass_toml(&ConfigValues {
             root: root.to_owned(),

@@ -132,7 +132,7 @@ impl Run for Args {
                 people.changed()?;
                 let count = people.everybody().len();
                 context.output.say(format!("The index knows {count} people."));
-                update_door(context, &config, &people)?;
+                update_door(context, &config, &people);
                 Ok(Exit::Done)
             }
         }
@@ -171,7 +171,7 @@ fn add(context: &mut Context, name: &UserName, files: &Files, dry_run: bool) -> 
         return Ok(Exit::Done);
     }
     people.write(&person)?;
-    update_door(context, &config, &people)?;
+    update_door(context, &config, &people);
     Ok(Exit::Done)
 }
 
@@ -328,7 +328,7 @@ fn rm(context: &mut Context, name: &UserName, wanted: &str, dry_run: bool) -> an
         .retain(|key| windlass_core::signing::ssh::fingerprint_of(&key.key).ok().as_ref() != Some(fingerprint));
     people.write(&person)?;
     context.output.say(format!("removed: {fingerprint}"));
-    update_door(context, &config, &people)?;
+    update_door(context, &config, &people);
     Ok(Exit::Done)
 }
 

@@ -120,12 +120,10 @@ impl Context {
         Config::load(&self.global.config).map_err(|error| match error {
             ConfigError::Read { path, error } => {
                 let message = format!("cannot read the configuration '{}': {error}", path.display());
-                let hint = match error.kind() {
-                    std::io::ErrorKind::NotFound => {
-                        "`windlass init` writes one; --config FILE or WINDLASS_CONFIG names another"
-                    }
-                    std::io::ErrorKind::PermissionDenied => "run it as root, or as the daemon's user",
-                    _ => "--config FILE or WINDLASS_CONFIG names another",
+                let hint = if error.kind() == std::io::ErrorKind::NotFound {
+                    "`windlass init` writes one; --config FILE or WINDLASS_CONFIG names another"
+                } else {
+                    "run it as root or as the daemon's user; --config FILE or WINDLASS_CONFIG names another"
                 };
                 Broken::new(message).hint(hint).into()
             }

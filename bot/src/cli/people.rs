@@ -161,17 +161,13 @@ impl Add {
         for line in lines(&person) {
             context.output.say(format!("  {line}"));
         }
-        update_door(context, &config, &people)?;
+        update_door(context, &config, &people);
         Ok(Exit::Done)
     }
 }
 
 /// Brings `authorized_keys` up to date after a change, and says so.
-pub(super) fn update_door(
-    context: &mut Context,
-    config: &crate::config::Config,
-    people: &People,
-) -> anyhow::Result<()> {
+pub(super) fn update_door(context: &mut Context, config: &crate::config::Config, people: &People) {
     for problem in people.problems() {
         context.output.say(format!(
             "warning: '{}' is not read: {}",
@@ -196,7 +192,6 @@ pub(super) fn update_door(
             .output
             .say(format!("warning: the ssh door does not know it yet: {error:#}")),
     }
-    Ok(())
 }
 
 fn rm(context: &mut Context, name: &UserName, dry_run: bool) -> anyhow::Result<Exit> {
@@ -218,7 +213,7 @@ fn rm(context: &mut Context, name: &UserName, dry_run: bool) -> anyhow::Result<E
             .output
             .say(format!("The source repositories stay: {}", own.display()));
     }
-    update_door(context, &config, &people)?;
+    update_door(context, &config, &people);
     Ok(Exit::Done)
 }
 

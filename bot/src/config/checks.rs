@@ -314,7 +314,13 @@ fn span_of(table: &DeTable<'_>, place: Place<'_>) -> Option<Range<usize>> {
         value = match value.get_ref() {
             DeValue::Table(inner) => inner.get(*step)?,
             DeValue::Array(items) => items.get(step.parse::<usize>().ok()?)?,
-            _ => return None,
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {
+                return None;
+            }
         };
     }
     Some(value.span())

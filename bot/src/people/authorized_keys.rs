@@ -2,6 +2,7 @@
 //!
 //! Lines of ours stand between two marks; what stands outside is somebody else's and stays.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -44,7 +45,8 @@ pub fn block(people: &[Person], shell: &Path, config: &Path) -> Result<String, U
             let command = command.replace('"', "\\\"");
             // A key that cannot be read opens nothing; `windlass keys lint` tells.
             if let Ok(key) = normal(&key.key) {
-                block.push_str(&format!("command=\"{command}\",restrict {key}\n"));
+                // Writing to a String cannot fail.
+                let _ = writeln!(block, "command=\"{command}\",restrict {key}");
             }
         }
     }
@@ -67,7 +69,7 @@ pub fn merged(old: &str, block: &str) -> Result<String, Unwritable> {
         ([begin], [end]) if begin < end => (&lines[..*begin], &lines[end + 1..]),
         _ => return Err(Unwritable::Marks),
     };
-    let text = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let text = |lines: &[&str]| lines.iter().flat_map(|line| [line, "\n"]).collect::<String>();
     Ok(format!("{}{block}{}", text(before), text(after)))
 }
 

@@ -172,7 +172,7 @@ pub fn read_ssh(path: &Path, uses: &[SshUse]) -> anyhow::Result<Vec<SshKey>> {
 
 /// A public key as type, base64 and a harmless comment.
 pub(super) fn normal(line: &str) -> Result<String, String> {
-    fingerprint_of(line).map_err(|why| escaped(&why.to_string()))?;
+    fingerprint_of(line).map_err(|why| escaped(&why))?;
     let mut words = line.split_whitespace();
     let (Some(kind), Some(base64)) = (words.next(), words.next()) else {
         return Err("it has one word only".to_owned());

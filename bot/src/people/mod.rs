@@ -218,9 +218,11 @@ fn check_address(address: &str) -> Result<(), Refusal> {
 /// An error in changing a file of people.
 pub(crate) fn cannot_change(path: &Path, error: &std::io::Error) -> Broken {
     let broken = Broken::new(format!("cannot change '{}': {error}", path.display()));
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied => broken.hint("people are changed as root or as the daemon's user"),
-        std::io::ErrorKind::NotFound => broken.hint("`windlass init` makes the directories"),
-        _ => broken,
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        broken.hint("people are changed as root or as the daemon's user")
+    } else if error.kind() == std::io::ErrorKind::NotFound {
+        broken.hint("`windlass init` makes the directories")
+    } else {
+        broken
     }
 }
