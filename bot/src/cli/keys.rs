@@ -16,7 +16,7 @@ use super::{Context, Run};
 use crate::exit::{Exit, Usage};
 use crate::layout;
 use crate::people::authorized_keys::{self, Written};
-use crate::people::keys::{Key, of as keys_of, read_openpgp, read_ssh};
+use crate::people::keys::{Key, is_ssh, of as keys_of, read_openpgp, read_ssh};
 use crate::people::{self, People};
 
 /// Arguments of `windlass keys`.
@@ -34,12 +34,15 @@ A certificate that the person has already is renewed: both copies are merged, so
 date counts and no revocation is ever lost.
 
 Examples:
-  windlass keys add alice --openpgp alice-renewed.asc
+  windlass keys add alice alice-renewed.asc
   windlass keys add alice --ssh phone.pub --login
   windlass keys add carol --ssh sign.pub --sign --dry-run")]
     Add {
         /// Whose
         name: UserName,
+        /// Files with keys of either kind, told by what is in them
+        #[arg(value_name = "FILE")]
+        any: Vec<PathBuf>,
         #[command(flatten)]
         files: Files,
         /// Say what would be done and change nothing
@@ -101,10 +104,10 @@ pub(super) struct Files {
     #[arg(long, value_name = "FILE")]
     pub(super) ssh: Vec<PathBuf>,
     /// The SSH keys are for logging in [default: for both]
-    #[arg(long, requires = "ssh")]
+    #[arg(long)]
     login: bool,
     /// The SSH keys are for signing tags [default: for both]
-    #[arg(long, requires = "ssh")]
+    #[arg(long)]
     sign: bool,
 }
 
@@ -122,7 +125,21 @@ impl Files {
 impl Run for Args {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         match self.action {
-            Action::Add { name, files, dry_run } => add(context, &name, &files, dry_run),
+            Action::Add {
+                name,
+                any,
+                mut files,
+                dry_run,
+            } => {
+                for file in any {
+                    if is_ssh(&file)? {
+                        files.ssh.push(file);
+                    } else {
+                        files.openpgp.push(file);
+                    }
+                }
+                add(context, &name, &files, dry_run)
+            }
             Action::Ls { name, json } => ls(context, name.as_ref(), json),
             Action::Rm { name, key, dry_run } => rm(context, &name, &key, dry_run),
             Action::AuthorizedKeys { write } => door(context, write),
@@ -141,9 +158,7 @@ impl Run for Args {
 
 fn add(context: &mut Context, name: &UserName, files: &Files, dry_run: bool) -> anyhow::Result<Exit> {
     if files.openpgp.is_empty() && files.ssh.is_empty() {
-        return Err(Usage::new("no key is given")
-            .hint("--openpgp FILE adds a certificate, --ssh FILE an SSH public key")
-            .into());
+        return Err(Usage::new("no key is given").hint("windlass keys add NAME FILE").into());
     }
     let config = context.config()?;
     let mut people = People::lock(&config)?;

@@ -14,6 +14,7 @@ pub mod man;
 pub mod people;
 pub mod remote;
 pub mod serve;
+pub mod tag;
 pub mod task;
 
 use std::ffi::OsString;
@@ -73,6 +74,8 @@ pub enum Command {
     People(people::Args),
     /// People's keys: add, list, remove, look over; the ssh door's file
     Keys(keys::Args),
+    /// Judge a tag without pushing it
+    Tag(tag::Args),
     /// Check the configuration, or show what is in force
     Config(config::Args),
     /// Show, check or rebuild the journal
@@ -93,6 +96,7 @@ impl Command {
             Self::Acl(args) => args.run(context),
             Self::People(args) => args.run(context),
             Self::Keys(args) => args.run(context),
+            Self::Tag(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Completions(args) => args.run(context),

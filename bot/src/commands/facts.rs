@@ -262,7 +262,7 @@ fn nobodys(tag: &TagName) -> Refusal {
     .hint("an administrator adds a key to a person: windlass keys add")
 }
 
-fn replayed(first: &TagPushed) -> Refusal {
+pub(crate) fn replayed(first: &TagPushed) -> Refusal {
     let message = format!(
         "this signed statement was pushed before, to {} as tag {}",
         first.source, first.tag

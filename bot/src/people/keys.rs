@@ -131,6 +131,21 @@ pub fn read_openpgp(path: &Path) -> anyhow::Result<Vec<Outline>> {
     Ok(outlines)
 }
 
+/// Whether a file holds SSH keys, by what is in it; everything else is taken for OpenPGP.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_ssh(path: &Path) -> anyhow::Result<bool> {
+    let bytes = read(path)?;
+    let first = bytes
+        .split(|byte| *byte == b'\n')
+        .find(|line| !line.is_empty() && !line.starts_with(b"#"));
+    Ok(first.is_some_and(|line| {
+        let line = String::from_utf8_lossy(line);
+        normal(&line).is_ok() || line.starts_with("-----BEGIN OPENSSH") || line.starts_with("ssh-")
+    }))
+}
+
 /// The SSH public keys in a file, one a line.
 ///
 /// # Errors
