@@ -7,6 +7,7 @@
 
 mod judge;
 pub mod keywords;
+pub mod lint;
 pub mod object_id;
 pub mod openpgp;
 pub mod policy;

@@ -12,8 +12,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use windlass_core::escape::escaped;
 use windlass_core::id::UserName;
 use windlass_core::people::Person;
+use windlass_core::signing::lint::{Finding, Measure, Severity, lint};
 use windlass_core::signing::{AllowedSigners, KeyHint};
 
 pub use files::Problem;
@@ -179,6 +181,28 @@ impl Keyring {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(KeyringError::Read { path, source }),
         }
+    }
+
+    /// Everything that is amiss with the people, their keys and their files.
+    ///
+    /// # Errors
+    /// [`KeyringError::Read`] when the directory cannot be listed.
+    pub fn lint(&self, measure: &Measure) -> Result<Vec<Finding>, KeyringError> {
+        let (people, problems) = self.everybody()?;
+        let mut findings: Vec<Finding> = problems
+            .iter()
+            .map(|problem| {
+                let why = problem.why.lines().collect::<Vec<_>>().join(" ");
+                let message = format!("'{}' does not count: {}", problem.path.display(), escaped(&why));
+                Finding::new(Severity::Error, "bad_file", message).hint("mend the file, then windlass keys lint")
+            })
+            .collect();
+        if let Err(error) = self.allowed_signers() {
+            let hint = "ssh-keygen(1), \"ALLOWED SIGNERS\", says what a line is like";
+            findings.push(Finding::new(Severity::Error, "bad_file", error.to_string()).hint(hint));
+        }
+        findings.extend(lint(&people, measure));
+        Ok(findings)
     }
 
     /// Makes the index anew and writes it beside the files: whoever changes a file calls this.

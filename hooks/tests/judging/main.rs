@@ -3,6 +3,7 @@
 
 mod identity;
 mod keyring;
+mod lint;
 mod openpgp;
 mod ssh;
 mod structure;

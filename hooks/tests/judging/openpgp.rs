@@ -1,7 +1,8 @@
 //! OpenPGP signatures that hold, and keys that do not.
 
 use rstest::rstest;
-use windlass_core::signing::{Moment, Verdict};
+use windlass_core::people::Person;
+use windlass_core::signing::{Case, Circumstances, Moment, ObjectHeader, ObjectKind, Verdict};
 
 use crate::world::{BIRTH, SIGNED, World, codes, signer};
 
@@ -63,12 +64,38 @@ fn a_key_that_is_nobodys_is_unknown() {
 fn any_changed_byte_is_noticed() {
     let world = with("ed25519", &[]);
     let good = world.signed(SIGNED, &[]);
+    let alice = world.keyring().person(&"alice".parse().unwrap()).unwrap().unwrap();
+    let judge = |bytes: &[u8]| {
+        let id = gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Tag, bytes).unwrap();
+        let object = id.to_string().parse().unwrap();
+        let how = Circumstances {
+            reference: None,
+            target: Some(ObjectHeader {
+                kind: ObjectKind::Commit,
+                size: 200,
+            }),
+            source: None,
+            pusher: None,
+            tagger_people: &["alice".parse().unwrap()],
+            people: &[Person::clone(&alice)],
+            allowed_signers: None,
+            now: world.now,
+        };
+        Case::open(&object, bytes, &world.policy)
+            .judge(&how, &world.policy)
+            .verdict
+    };
+    assert!(matches!(judge(&good), Verdict::Good(_)));
     let signed = good.windows(11).position(|window| window == b"-----BEGIN ").unwrap();
-    for at in (0..signed).step_by(7) {
-        let mut changed = good.clone();
-        changed[at] ^= 1;
-        let judgement = world.judge(&changed);
-        assert!(matches!(judgement.verdict, Verdict::Refused(_)), "byte {at}");
+    for at in 0..signed {
+        for mask in [1, 0x20, 0x80, 0xff] {
+            let mut changed = good.clone();
+            changed[at] ^= mask;
+            assert!(
+                matches!(judge(&changed), Verdict::Refused(_)),
+                "byte {at} with {mask:x}"
+            );
+        }
     }
     let mut message = good;
     message[signed - 2] ^= 1;

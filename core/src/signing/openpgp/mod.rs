@@ -24,6 +24,7 @@ use crate::id::Fingerprint;
 use crate::refusal::Refusal;
 
 pub use standing::{Fault, FaultKind, Standing};
+pub(super) use standing::{SigningKey, signing_keys};
 pub(super) use verify::Outcome;
 
 /// A signature that names more keys than this is looked up by the first ones only.

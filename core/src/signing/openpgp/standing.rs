@@ -238,6 +238,26 @@ impl Standing {
     }
 }
 
+/// A key of a certificate that is there to sign, and how it stands.
+pub(in crate::signing) struct SigningKey {
+    pub(in crate::signing) fingerprint: Fingerprint,
+    pub(in crate::signing) made: SystemTime,
+    pub(in crate::signing) standing: Standing,
+}
+
+/// All keys of a certificate that are meant for signing, by whatever binds them; expired, revoked and weak ones too.
+pub(in crate::signing) fn signing_keys(cert: &Cert, now: SystemTime) -> Vec<SigningKey> {
+    let strict = rules(now, Sha1SelfSignatures::Refused);
+    cert.keys()
+        .filter(|part| valid(part, &Lenient, now).is_ok_and(|key| key.for_signing()))
+        .map(|part| SigningKey {
+            fingerprint: part.key().fingerprint(),
+            made: part.key().creation_time(),
+            standing: Standing::of(cert, &part.key().fingerprint(), now, &strict),
+        })
+        .collect()
+}
+
 /// Of revocations that others made, those by a revoker whom the owner named. Their signatures are not verified (that would take the
 /// revoker's certificate): a claim is enough to stop.
 fn designated<'a>(cert: &Cert, signatures: &[&'a Signature]) -> Vec<&'a Signature> {

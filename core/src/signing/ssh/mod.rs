@@ -20,7 +20,7 @@ use armor::Envelope;
 use certificate::Certificate;
 
 pub(super) use verify::Known;
-pub use verify::fingerprint_of;
+pub use verify::{fingerprint_of, weakness_of};
 
 /// The namespace in which git signs.
 const NAMESPACE: &str = "git";
@@ -61,9 +61,7 @@ impl SshSignature {
             return Err(reasons);
         }
         let (key, signer) = envelope.signer().map_err(one)?;
-        if let KeyData::Rsa(rsa) = &key
-            && rsa.n.as_positive_bytes().map_or(0, <[u8]>::len) * 8 < SHORTEST_RSA
-        {
+        if weakness(&key).is_some() {
             return Err(one(reason::weak_ssh_key(&key.fingerprint(HashAlg::Sha256).to_string())));
         }
         let unsupported = |why: &ssh_key::Error| one(reason::unsupported_signature(&why.to_string()));
@@ -100,5 +98,20 @@ impl SshSignature {
 
     fn algorithm(&self) -> Algorithm {
         self.signature.algorithm()
+    }
+}
+
+/// Why a key is not taken, if it is too weak.
+fn weakness(key: &KeyData) -> Option<&'static str> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is not ours and open; two of its kinds can be weak"
+    )]
+    match key {
+        KeyData::Rsa(rsa) if rsa.n.as_positive_bytes().map_or(0, <[u8]>::len) * 8 < SHORTEST_RSA => {
+            Some("an RSA key of less than 2048 bits")
+        }
+        KeyData::Dsa(_) => Some("a DSA key"),
+        _ => None,
     }
 }

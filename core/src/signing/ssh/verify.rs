@@ -38,6 +38,12 @@ pub fn fingerprint_of(public_key: &str) -> Result<Fingerprint, String> {
         .map_err(|_| "it has no SHA-256 fingerprint".to_owned())
 }
 
+/// Why a public key, as in a `.pub` file, is too weak to be taken.
+pub fn weakness_of(public_key: &str) -> Option<&'static str> {
+    let key = PublicKey::from_openssh(public_key.trim()).ok()?;
+    super::weakness(key.key_data())
+}
+
 impl SshSignature {
     /// Verifies the signature over `payload`.
     pub(in crate::signing) fn verify(
