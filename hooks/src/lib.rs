@@ -4,6 +4,7 @@
 //! a short process in front of which a person waits.
 //!
 //! * [`settings`]: the sections of `windlass.toml` that are read here
+//! * [`shell`]: the ssh door
 //! * [`wire`]: what is said over the bot's socket and in the spool
 //! * [`spool`]: requests that wait as files while the bot is away
 //! * [`handover`]: to the socket, else to the spool
@@ -26,6 +27,7 @@ pub mod process;
 pub mod receive;
 pub mod record;
 pub mod settings;
+pub mod shell;
 pub mod sources;
 pub mod spool;
 pub mod wire;

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
@@ -40,6 +41,9 @@ pub enum Lost {
     /// The bot is there and says that it can take nothing on record.
     #[error("the bot can take nothing on record: {0}")]
     Unable(String),
+    /// Nobody reads our output any more.
+    #[error("nobody is listening any more")]
+    CallerGone,
     /// What came is no frame, or what should go is no line.
     #[error("a bad line: {0}")]
     Wire(#[from] WireError),
@@ -102,7 +106,7 @@ impl Conversation {
             }
             self.stream.set_read_timeout(Some(rest))?;
         } else {
-            self.stream.set_read_timeout(None)?;
+            self.wait_for_either()?;
         }
         let mut buffer = [0; 16 << 10];
         match self.stream.read(&mut buffer) {
@@ -114,6 +118,27 @@ impl Conversation {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(self.lost(error)),
         }
+    }
+
+    /// Waits until the bot says something, or until nobody reads what we would tell: a client that hung up must not leave us waiting.
+    fn wait_for_either(&self) -> Result<(), Lost> {
+        let out = io::stdout();
+        let mut fds = [
+            PollFd::new(&self.stream, PollFlags::IN),
+            PollFd::new(&out, PollFlags::empty()),
+        ];
+        loop {
+            match poll(&mut fds, None) {
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(Lost::Broken(error.into())),
+            }
+        }
+        if fds[0].revents().is_empty() && !fds[1].revents().is_empty() {
+            return Err(Lost::CallerGone);
+        }
+        self.stream.set_read_timeout(None)?;
+        Ok(())
     }
 
     fn lost(&self, error: io::Error) -> Lost {
