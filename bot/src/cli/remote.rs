@@ -73,7 +73,7 @@ const AWAY: &str = "the bot is started with: windlass serve (or: systemctl start
 fn away(lost: Lost) -> Broken {
     match lost {
         Lost::Connect { .. } => Broken::new(format!("the bot does not answer: {lost}")).hint(AWAY),
-        Lost::Broken(_) | Lost::Slow(_) | Lost::Unable(_) | Lost::Wire(_) => {
+        Lost::Broken(_) | Lost::Slow(_) | Lost::Unable(_) | Lost::CallerGone | Lost::Wire(_) => {
             Broken::new(format!("the bot did not answer to the end: {lost}"))
                 .hint("the same --request-id ID again gets the same answer and has no second effect")
         }
