@@ -39,6 +39,8 @@ const SPOOL_EVERY: Duration = Duration::from_millis(500);
 /// Something that is needed cannot be had: [`Broken`] says what and how to mend it.
 pub fn serve(config: &Config, settings: &Settings) -> anyhow::Result<()> {
     room_for_clients();
+    // What the bot writes is its own; the socket says otherwise of itself.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let paths = &settings.paths;
     let _lock = StateLock::take(&paths.state())?;
     let writer = Writer::start(&paths.journal())?;
@@ -123,7 +125,7 @@ async fn watch_pushes(ledger: Ledger, every: Duration, commands: Commands, mut s
         }
         match reconcile(&ledger, &commands).await {
             Ok(round) if round.left > 0 => {
-                tracing::warn!(left = round.left, "{} pushes could not be taken up", round.left)
+                tracing::warn!(left = round.left, "{} pushes could not be taken up", round.left);
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "{error}"),
@@ -152,14 +154,13 @@ fn room_for_clients() {
 
 fn no_socket(path: &Path, error: &io::Error) -> Broken {
     let broken = Broken::new(format!("the socket {} cannot be bound: {error}", path.display()));
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
-            broken.hint("windlass doctor --fix makes its directory with the right owner and mode")
-        }
-        io::ErrorKind::InvalidInput => {
-            broken.hint("a socket's path has at most 107 bytes: set [paths] socket to a shorter one")
-        }
-        _ => broken,
+    let kind = error.kind();
+    if matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) {
+        broken.hint("windlass doctor --fix makes its directory with the right owner and mode")
+    } else if kind == io::ErrorKind::InvalidInput {
+        broken.hint("a socket's path has at most 107 bytes: set [paths] socket to a shorter one")
+    } else {
+        broken
     }
 }
 

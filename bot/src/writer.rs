@@ -67,8 +67,8 @@ impl State {
         };
         match serde_json::from_str(&body) {
             Ok(Event::Answered(answered)) => Ok(Some(answered)),
-            Ok(Event::TagTaken { .. } | Event::Task { .. } | Event::Access(_)) => Err(damaged(0, "no answer")),
-            Err(error) => Err(damaged(0, error)),
+            Ok(Event::TagTaken { .. } | Event::Task { .. } | Event::Access(_)) => Err(damaged(0, &"no answer")),
+            Err(error) => Err(damaged(0, &error)),
         }
     }
 
@@ -135,11 +135,11 @@ pub fn event(row: &Row) -> Result<Event, JournalError> {
             known: EVENT_VERSION,
         });
     }
-    serde_json::from_str(&row.body).map_err(|error| damaged(row.seq, error))
+    serde_json::from_str(&row.body).map_err(|error| damaged(row.seq, &error))
 }
 
 fn entry(event: &Event) -> Result<Entry, JournalError> {
-    let body = serde_json::to_string(event).map_err(|error| damaged(0, error))?;
+    let body = serde_json::to_string(event).map_err(|error| damaged(0, &error))?;
     Ok(Entry {
         kind: derive(&body).kind,
         version: EVENT_VERSION,
@@ -147,7 +147,7 @@ fn entry(event: &Event) -> Result<Entry, JournalError> {
     })
 }
 
-fn damaged(seq: u64, what: impl ToString) -> JournalError {
+fn damaged(seq: u64, what: &impl ToString) -> JournalError {
     JournalError::Damaged {
         seq,
         what: what.to_string(),

@@ -84,12 +84,16 @@ impl Run for Args {
             Action::Rebuild { dry_run } => {
                 let rows = open(&path)?.head()?.seq;
                 if dry_run {
-                    context.output.line(format!("would make the projections of {rows} rows again"))?;
+                    context
+                        .output
+                        .line(format!("would make the projections of {rows} rows again"))?;
                     return Ok(Exit::Done);
                 }
                 let _lock = StateLock::take(&settings.paths.state())?;
                 Sqlite::open(&path)?.rebuild()?;
-                context.output.line(format!("the projections of {rows} rows are made again"))?;
+                context
+                    .output
+                    .line(format!("the projections of {rows} rows are made again"))?;
                 Ok(Exit::Done)
             }
         }
@@ -98,9 +102,12 @@ impl Run for Args {
 
 fn open(path: &Path) -> anyhow::Result<Sqlite> {
     if !path.exists() {
-        return Err(Broken::new(format!("there is no journal at {}, or it may not be read", path.display()))
-            .hint("run it as root or as the daemon's user; the journal is made when `windlass serve` starts first")
-            .into());
+        return Err(Broken::new(format!(
+            "there is no journal at {}, or it may not be read",
+            path.display()
+        ))
+        .hint("run it as root or as the daemon's user; the journal is made when `windlass serve` starts first")
+        .into());
     }
     Ok(Sqlite::open_read_only(path)?)
 }
@@ -149,7 +156,12 @@ fn as_text(row: &Row) -> String {
         Err(JournalError::TooNew { found, .. }) => format!("{} (version {found} of the events)", row.kind),
         Err(error) => format!("{}: {error}", row.kind),
     };
-    format!("{:>6}  {}  {}", row.seq, row.at.strftime("%Y-%m-%d %H:%M:%S"), escaped(&what))
+    format!(
+        "{:>6}  {}  {}",
+        row.seq,
+        row.at.strftime("%Y-%m-%d %H:%M:%S"),
+        escaped(&what)
+    )
 }
 
 /// One event in a line.
@@ -161,7 +173,12 @@ fn describe(event: &Event) -> String {
                 (0, None) => "done".to_owned(),
                 (code, _) => format!("exit code {code}"),
             };
-            format!("{} {}: {} → {how}", answered.request, answered.user, answered.words.join(" "))
+            format!(
+                "{} {}: {} → {how}",
+                answered.request,
+                answered.user,
+                answered.words.join(" ")
+            )
         }
         Event::TagTaken { pushed, taken } => {
             let became = match taken {
@@ -193,10 +210,14 @@ fn tell(report: &Report, path: &Path, json: bool, context: &mut Context) -> anyh
             context.output.say(format!("windlass: {}: {finding}", path.display()));
         }
         let verdict = if whole { "whole" } else { "NOT whole" };
-        context.output.line(format!("{verdict}: {} rows, head {}", report.rows, report.head))?;
+        context
+            .output
+            .line(format!("{verdict}: {} rows, head {}", report.rows, report.head))?;
     }
     if !whole && !json {
-        context.output.say("\nhint: windlass restore DIR brings the last backup back");
+        context
+            .output
+            .say("\nhint: windlass restore DIR brings the last backup back");
     }
     Ok(if whole { Exit::Done } else { Exit::Failed })
 }

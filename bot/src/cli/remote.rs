@@ -14,7 +14,7 @@ use super::Context;
 use crate::exit::{Broken, Exit, Usage};
 
 /// How long the bot may take to answer what it need not wait for.
-const PATIENCE: Patience = Patience::AtMost(Duration::from_secs(60));
+const PATIENCE: Patience = Patience::AtMost(Duration::from_mins(1));
 
 /// For whom a command is given.
 #[derive(Debug, Clone, clap::Args)]
@@ -64,13 +64,13 @@ pub(super) fn ask(context: &mut Context, caller: &Caller) -> anyhow::Result<Exit
         };
     }
     let patience = if waits(&command) { Patience::Endless } else { PATIENCE };
-    let conversation = handover.send(&request, patience).map_err(away)?;
+    let conversation = handover.send(&request, patience).map_err(|lost| away(&lost))?;
     converse(conversation, context)
 }
 
 const AWAY: &str = "the bot is started with: windlass serve (or: systemctl start windlass)";
 
-fn away(lost: Lost) -> Broken {
+fn away(lost: &Lost) -> Broken {
     match lost {
         Lost::Connect { .. } => Broken::new(format!("the bot does not answer: {lost}")).hint(AWAY),
         Lost::Broken(_) | Lost::Slow(_) | Lost::Unable(_) | Lost::CallerGone | Lost::Wire(_) => {
@@ -83,7 +83,7 @@ fn away(lost: Lost) -> Broken {
 /// Prints frames as they come.
 fn converse(mut conversation: Conversation, context: &mut Context) -> anyhow::Result<Exit> {
     loop {
-        match conversation.next_frame().map_err(away)? {
+        match conversation.next_frame().map_err(|lost| away(&lost))? {
             Frame::Out(text) => context.output.data(text)?,
             Frame::Err(text) => context.output.talk(text),
             Frame::Accepted { .. } => {}
@@ -100,15 +100,13 @@ fn told(answer: &Answer, context: &mut Context) -> anyhow::Result<Exit> {
             Frame::Accepted { .. } | Frame::Exit(_) => {}
         }
     }
-    Ok(match answer.exit {
-        Some(code) => Exit::from_code(code),
-        None => {
-            context
-                .output
-                .say("windlass: the connection broke after the request was taken; it is on record");
-            Exit::Done
-        }
-    })
+    let Some(code) = answer.exit else {
+        context
+            .output
+            .say("windlass: the connection broke after the request was taken; it is on record");
+        return Ok(Exit::Done);
+    };
+    Ok(Exit::from_code(code))
 }
 
 /// Whether the answer may take for ever.

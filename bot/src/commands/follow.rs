@@ -152,8 +152,8 @@ impl Commands {
         let mut stopping = self.stopping.clone();
         loop {
             tokio::select! {
-                changed = changes.recv() => match changed {
-                    Ok(changed) if changed != task => {}
+                next = changes.recv() => match next {
+                    Ok(other) if other != task => {}
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return Woken::Changed,
                     Err(broadcast::error::RecvError::Closed) => return Woken::Stopping,
                 },

@@ -18,7 +18,7 @@ use crate::commands::frames::Frames;
 use crate::commands::{Commands, Refusals};
 
 /// A writer's temporary file that is older was left behind by a writer that died.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// Takes what lies in the spool.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Intake {
         Ok(taken)
     }
 
-    async fn take(&self, request: Request, path: &Path, commands: &Commands) -> bool {
+    async fn take(&mut self, request: Request, path: &Path, commands: &Commands) -> bool {
         let id = request.id.clone();
         let user = request.user.clone();
         let (frames, mut answers) = Frames::channel();
@@ -92,9 +92,14 @@ impl Intake {
         if !decided {
             return false;
         }
-        tracing::info!(request.id = %id, user = %user, "request {id} of {user} was taken from the spool");
-        if let Err(error) = self.spool.remove(path) {
-            tracing::error!(request.id = %id, %error, "request {id} is on record, its file cannot be removed: {error}");
+        match self.spool.remove(path) {
+            Ok(()) => {
+                tracing::info!(request.id = %id, user = %user, "request {id} of {user} was taken from the spool");
+            }
+            Err(error) => {
+                tracing::error!(request.id = %id, %error, "request {id} is on record, its file cannot be removed: {error}");
+                self.stuck.insert(path.to_owned());
+            }
         }
         true
     }
