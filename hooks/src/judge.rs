@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use windlass_core::id::{ObjectId, SourcePath, UserName};
 use windlass_core::people::Person;
 pub use windlass_core::signing::Judgement;
-use windlass_core::signing::{Case, Circumstances, Policy, judge_header};
+use windlass_core::signing::{Case, Circumstances, Policy, judge_bomb, judge_header};
 
 use crate::keyring::{Keyring, KeyringError};
 use crate::objects::{RawStore, StoreError};
@@ -52,7 +52,11 @@ pub fn judge_tag(
     if let Some(refused) = judge_header(tag.object, header, policy) {
         return Ok(refused);
     }
-    let bytes = store.read(tag.object, policy.max_tag_size)?;
+    let bytes = match store.read(tag.object, policy.max_tag_size) {
+        Ok(bytes) => bytes,
+        Err(StoreError::Bomb(object)) => return Ok(judge_bomb(&object)),
+        Err(error) => return Err(error.into()),
+    };
     let case = Case::open(tag.object, &bytes, policy);
     let target = match case.target() {
         Some(target) => store.header(target)?,

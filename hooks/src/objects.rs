@@ -4,7 +4,7 @@
 //! this reader knows nothing of references, configuration or replacements. An object's kind and size are read from its
 //! header before anything of it is inflated, so that a small pack cannot make the reader use much memory.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -58,6 +58,9 @@ pub enum StoreError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// An object is small, but stored as a change to one that is too large to be inflated.
+    #[error("object {0} is stored as a change to something larger than 8 MiB")]
+    Bomb(ObjectId),
     /// There is no such object.
     #[error("there is no object {0}")]
     Missing(ObjectId),
@@ -69,13 +72,20 @@ impl RawStore {
     /// # Errors
     /// [`StoreError::NoDirectory`], [`StoreError::BadQuoting`], [`StoreError::Open`].
     pub fn from_quarantine_env() -> Result<Self, StoreError> {
-        let var = std::env::var_os;
-        let main = match (var("GIT_OBJECT_DIRECTORY"), var("GIT_DIR")) {
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    /// As [`from_quarantine_env`](Self::from_quarantine_env), with the variables from elsewhere.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, StoreError> {
+        let main = match (variable("GIT_OBJECT_DIRECTORY"), variable("GIT_DIR")) {
             (Some(directory), _) => PathBuf::from(directory),
             (None, Some(directory)) => PathBuf::from(directory).join("objects"),
             (None, None) => return Err(StoreError::NoDirectory),
         };
-        let alternates = var("GIT_ALTERNATE_OBJECT_DIRECTORIES").unwrap_or_default();
+        let alternates = variable("GIT_ALTERNATE_OBJECT_DIRECTORIES").unwrap_or_default();
         let mut directories = vec![main];
         directories.extend(alternates_of(&alternates)?);
         Self::open(directories)
@@ -128,7 +138,7 @@ impl RawStore {
     /// The content of an object that is no larger than `limit` bytes.
     ///
     /// # Errors
-    /// [`StoreError::Missing`], [`StoreError::TooLarge`] (nothing was inflated), [`StoreError::Read`].
+    /// [`StoreError::Missing`], [`StoreError::TooLarge`] and [`StoreError::Bomb`] (nothing was inflated), [`StoreError::Read`].
     pub fn read(&self, object: &ObjectId, limit: u64) -> Result<Vec<u8>, StoreError> {
         let id = gix_id(object)?;
         for directory in &self.directories {
@@ -143,9 +153,13 @@ impl RawStore {
                 });
             }
             let mut content = Vec::new();
-            let found = directory
-                .try_find(&id, &mut content)
-                .map_err(|why| broken(object, &why))?;
+            let found = directory.try_find(&id, &mut content).map_err(|why| {
+                if why.is_resource_exhausted() {
+                    StoreError::Bomb(object.clone())
+                } else {
+                    broken(object, &why)
+                }
+            })?;
             return match found {
                 Some(data) => Ok(data.data.to_vec()),
                 None => Err(StoreError::Missing(object.clone())),
@@ -198,7 +212,7 @@ fn alternates_of(value: &OsStr) -> Result<Vec<PathBuf>, StoreError> {
             Some(_) => return Err(StoreError::BadQuoting(windlass_core::escape::escaped_bytes(rest))),
         };
         if !entry.is_empty() {
-            found.push(PathBuf::from(std::ffi::OsString::from_vec(entry)));
+            found.push(PathBuf::from(OsString::from_vec(entry)));
         }
     }
     // What is gone is no error to git either.

@@ -234,3 +234,11 @@ pub fn judge_header(object: &ObjectId, header: Option<ObjectHeader>, policy: &Po
         facts: None,
     })
 }
+
+/// The judgement on a tag object whose storing asks for far more memory than the tag itself.
+pub fn judge_bomb(object: &ObjectId) -> Judgement {
+    Judgement {
+        verdict: Verdict::Refused(vec![reason::bomb(object)]),
+        facts: None,
+    }
+}

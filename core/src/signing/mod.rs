@@ -16,7 +16,7 @@ pub mod ssh;
 pub mod tag;
 pub mod verdict;
 
-pub use judge::{Case, Circumstances, Judgement, judge_header};
+pub use judge::{Case, Circumstances, Judgement, judge_bomb, judge_header};
 pub use policy::{BuildAsked, Identity, Moment, OtherTags, Policy, TagPattern, Treatment};
 pub use ssh::allowed_signers::AllowedSigners;
 pub use tag::{Reading, SignedTag, Tagger};

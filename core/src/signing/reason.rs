@@ -56,6 +56,14 @@ pub(super) fn object_too_large(size: u64, limit: u64) -> Refusal {
     .hint("shorten its message and sign anew: git tag -s -f NAME COMMIT")
 }
 
+pub(super) fn bomb(object: &ObjectId) -> Refusal {
+    Refusal::new(
+        "too_large",
+        format!("tag {object} was sent as a change to something far larger: it is not unpacked"),
+    )
+    .hint("push it with git itself; if git made it so: git -c pack.depth=0 push REMOTE TAG")
+}
+
 pub(super) fn signature_too_large(size: usize, limit: u64) -> Refusal {
     Refusal::new(
         "too_large",

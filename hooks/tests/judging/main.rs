@@ -4,6 +4,7 @@
 mod identity;
 mod keyring;
 mod lint;
+mod objects;
 mod openpgp;
 mod ssh;
 mod structure;
