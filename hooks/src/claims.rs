@@ -132,13 +132,13 @@ impl Ledger {
     /// The claim of a statement, if there is one.
     pub fn lookup(&self, statement: &Statement) -> Result<Option<Claim>, LedgerError> {
         let path = self.dir.join(statement.as_str());
-        self.read(&path, |claim| claim.statement == *statement)
+        read(&path, |claim| claim.statement == *statement)
     }
 
     /// The claim of a push for which nobody has answered yet.
     pub fn open_claim(&self, push: &RequestId) -> Result<Option<Claim>, LedgerError> {
         let path = self.open_dir().join(push.as_str());
-        self.read(&path, |claim| claim.pushed.request_id() == *push)
+        read(&path, |claim| claim.pushed.request_id() == *push)
     }
 
     /// All of them: pushes that are just going on, that failed, and those whose `post-receive` was killed. The last ones are those whose
@@ -261,24 +261,25 @@ impl Ledger {
         remove_if_there(&new)?;
         sync(&self.dir)
     }
+}
 
-    fn read(&self, path: &Path, is_it: impl Fn(&Claim) -> bool) -> Result<Option<Claim>, LedgerError> {
-        let text = match std::fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|error| failed(path, error))?,
-        };
-        let damaged = |why: String| LedgerError::Damaged {
-            path: path.to_owned(),
-            why,
-        };
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let claim: Claim = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
-            if is_it(&claim) {
-                return Ok(Some(claim));
-            }
+/// The claim that is asked for, from a file of one push's claims.
+fn read(path: &Path, is_it: impl Fn(&Claim) -> bool) -> Result<Option<Claim>, LedgerError> {
+    let text = match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|error| failed(path, error))?,
+    };
+    let damaged = |why: String| LedgerError::Damaged {
+        path: path.to_owned(),
+        why,
+    };
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let claim: Claim = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
+        if is_it(&claim) {
+            return Ok(Some(claim));
         }
-        Err(damaged("has no such claim".to_owned()))
     }
+    Err(damaged("has no such claim".to_owned()))
 }
 
 fn same_place(known: &Claim, claim: &Claim) -> bool {

@@ -116,7 +116,7 @@ impl Spool {
         };
         // NONBLOCK: opening a fifo must not wait for its writer.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).expect("open flags are small");
+        let flags = i32::try_from(flags.bits()).map_err(|error| failed(io::Error::other(error)))?;
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(flags)
@@ -133,8 +133,7 @@ impl Spool {
             });
         }
         let mut line = Vec::new();
-        let limit = u64::try_from(MAX_LINE + 1).expect("it is small");
-        file.take(limit).read_to_end(&mut line).map_err(failed)?;
+        file.take(MAX_LINE as u64 + 1).read_to_end(&mut line).map_err(failed)?;
         let request = Request::parse(&line).map_err(|error| SpoolError::Wire {
             path: path.to_owned(),
             error,

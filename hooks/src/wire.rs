@@ -75,6 +75,12 @@ pub enum WireError {
     Json(#[from] serde_json::Error),
 }
 
+/// What every version of a request has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 impl Request {
     /// A request of this version.
     pub fn new(id: RequestId, sent_at: Timestamp, user: UserName, body: Body) -> Self {
@@ -93,10 +99,6 @@ impl Request {
             return Err(WireError::TooLong);
         }
         // The version first and alone: a newer request may have fields that are unknown here.
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
         let Versioned { version } = serde_json::from_slice(line)?;
         if version != VERSION {
             return Err(WireError::Version(version));
@@ -136,6 +138,7 @@ fn to_line<T: Serialize>(value: &T) -> Result<Vec<u8>, WireError> {
 }
 
 /// A new id for a request that nothing identifies by itself, from the kernel's random numbers.
+#[expect(clippy::missing_panics_doc, reason = "it cannot: the id is well formed")]
 pub fn random_request_id() -> std::io::Result<RequestId> {
     use std::io::Read as _;
     let mut bytes = [0; 16];

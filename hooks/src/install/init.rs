@@ -47,12 +47,18 @@ pub fn init_repository(root: &Path, path: &SourcePath, installation: &Installati
     let new = above.join(format!(".new-{}-{}", path.name(), std::process::id()));
     let made = make(&new, installation).and_then(|()| {
         // A rename onto a repository that came in between fails: it is not empty.
-        std::fs::rename(&new, &place).map_err(|error| match error.kind() {
-            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => taken().into(),
-            _ => InitError::Io {
-                path: place.clone(),
-                error,
-            },
+        std::fs::rename(&new, &place).map_err(|error| {
+            if matches!(
+                error.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+            ) {
+                taken().into()
+            } else {
+                InitError::Io {
+                    path: place.clone(),
+                    error,
+                }
+            }
         })
     });
     if made.is_err() {

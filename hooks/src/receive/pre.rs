@@ -161,7 +161,7 @@ impl Judge<'_> {
         };
         let treatment = self.whole.treatment(name, asked);
         let signature_only;
-        let (policy, pusher) = match treatment {
+        let (policy, by) = match treatment {
             Treatment::Judge => (&self.whole, Some(&self.place.caller.name)),
             Treatment::JudgeSignature => {
                 signature_only = Policy {
@@ -187,7 +187,7 @@ impl Judge<'_> {
             object,
             reference: Some(&update.name),
             source: Some(source),
-            pusher,
+            pusher: by,
         };
         let judgement = judge_tag(store, &self.context.keyring, policy, &tag, self.context.now)?;
         let signer = match judgement.verdict {

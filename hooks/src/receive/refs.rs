@@ -126,8 +126,8 @@ mod tests {
         vec!["refs/heads/".into(), "refs/tags/".into()]
     }
 
-    fn id(digit: char) -> Option<ObjectId> {
-        Some(digit.to_string().repeat(40).parse().unwrap())
+    fn id(digit: char) -> ObjectId {
+        digit.to_string().repeat(40).parse().unwrap()
     }
 
     fn codes(name: &[u8], old: Option<ObjectId>, new: Option<ObjectId>) -> Vec<String> {
@@ -162,14 +162,14 @@ mod tests {
     #[case(b"HEAD", "forbidden_ref")]
     #[case(b"config", "forbidden_ref")]
     fn hostile_names(#[case] name: &[u8], #[case] code: &str) {
-        assert_eq!(codes(name, None, id('1')), [code]);
+        assert_eq!(codes(name, None, Some(id('1'))), [code]);
     }
 
     #[test]
     fn replace_refs_are_refused_whatever_is_configured() {
         let update = Update {
             old: None,
-            new: id('1'),
+            new: Some(id('1')),
             name: b"refs/replace/x".to_vec(),
         };
         assert!(check(&update, &["refs/".to_owned()]).is_err());
@@ -177,22 +177,25 @@ mod tests {
 
     #[test]
     fn a_tag_never_moves_and_is_never_deleted() {
-        assert_eq!(codes(b"refs/tags/1.0-1", id('1'), id('2')), ["tag_moved"]);
-        assert_eq!(codes(b"refs/tags/1.0-1", id('1'), None), ["tag_deleted"]);
-        assert_eq!(codes(b"refs/tags/-x", id('1'), None), ["bad_name", "tag_deleted"]);
+        assert_eq!(codes(b"refs/tags/1.0-1", Some(id('1')), Some(id('2'))), ["tag_moved"]);
+        assert_eq!(codes(b"refs/tags/1.0-1", Some(id('1')), None), ["tag_deleted"]);
+        assert_eq!(codes(b"refs/tags/-x", Some(id('1')), None), ["bad_name", "tag_deleted"]);
     }
 
     #[test]
     fn good_ones_pass() {
         let good = Update {
             old: None,
-            new: id('1'),
+            new: Some(id('1')),
             name: b"refs/tags/1.0~rc1-alt1".to_vec(),
         };
         assert!(matches!(check(&good, &namespaces()), Ok(Change::Tag { name, .. }) if name.as_str() == "1.0~rc1-alt1"));
         for name in ["refs/heads/main", "refs/heads/ветка/x", "refs/heads/fix-1_2"] {
-            assert!(codes(name.as_bytes(), id('1'), id('2')).is_empty(), "{name}");
-            assert!(codes(name.as_bytes(), id('1'), None).is_empty(), "{name}");
+            assert!(
+                codes(name.as_bytes(), Some(id('1')), Some(id('2'))).is_empty(),
+                "{name}"
+            );
+            assert!(codes(name.as_bytes(), Some(id('1')), None).is_empty(), "{name}");
         }
     }
 
@@ -206,10 +209,10 @@ mod tests {
     #[test]
     fn any_name_is_an_answer() {
         bolero::check!().with_type::<Vec<u8>>().for_each(|name| {
-            let _ = codes(name, None, id('1'));
+            let _ = codes(name, None, Some(id('1')));
             let mut full = b"refs/tags/".to_vec();
             full.extend_from_slice(name);
-            let _ = codes(&full, None, id('1'));
+            let _ = codes(&full, None, Some(id('1')));
             assert!(shown(name).chars().all(is_plain));
         });
     }

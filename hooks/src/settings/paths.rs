@@ -53,16 +53,15 @@ impl Paths {
     /// Makes relative paths absolute, from the directory in which the configuration lies.
     pub fn settle(&mut self, base: &Path) {
         self.root = base.join(&self.root);
-        for path in [
+        let named = [
             &mut self.people,
             &mut self.git,
             &mut self.spool,
             &mut self.socket,
             &mut self.state,
-        ] {
-            if let Some(path) = path {
-                *path = base.join(&*path);
-            }
+        ];
+        for path in named.into_iter().flatten() {
+            *path = base.join(&*path);
         }
     }
 

@@ -33,7 +33,12 @@ pub(super) fn ask(
     let handover = Handover::new(settings);
     let patience = match command {
         Command::Task(TaskCommand::Wait { .. } | TaskCommand::Log { .. }) => Patience::Endless,
-        _ => Patience::AtMost(settings.push.answer_timeout.std()),
+        Command::Task(_)
+        | Command::Build(_)
+        | Command::Acl(_)
+        | Command::Check(_)
+        | Command::InitRepo(_)
+        | Command::Pushers(_) => Patience::AtMost(settings.push.answer_timeout.std()),
     };
     if command.can_wait() {
         return wait_or_answer(&handover, &request, patience, out, err);

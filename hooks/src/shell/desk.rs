@@ -263,7 +263,7 @@ fn write_text(judgement: &Judgement, tag: &TagName, out: &mut impl Write, err: &
             let mut hints: Vec<&str> = reasons.iter().filter_map(|reason| reason.hint.as_deref()).collect();
             hints.dedup();
             for (place, hint) in hints.into_iter().enumerate() {
-                write!(err, "{}hint: {hint}\n", if place == 0 { "\n" } else { "" })?;
+                writeln!(err, "{}hint: {hint}", if place == 0 { "\n" } else { "" })?;
             }
             Ok(())
         }
