@@ -216,3 +216,8 @@ impl Task {
             .collect();
     }
 }
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+pub(crate) mod strategies;
