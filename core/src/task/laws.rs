@@ -55,7 +55,12 @@ fn apply_fitted(task: &mut Task, events: &[TaskEvent]) {
                     *generation = *to_be;
                 }
             }
-            TaskEvent::SubtaskAdded { number, .. } => *number = task.next_subtask,
+            TaskEvent::SubtaskAdded { number, action, .. } => {
+                if task.subtasks.iter().any(|subtask| subtask.action == *action) {
+                    continue;
+                }
+                *number = task.next_subtask;
+            }
             TaskEvent::Created { .. }
             | TaskEvent::SubtaskRemoved { .. }
             | TaskEvent::Shared { .. }

@@ -147,7 +147,7 @@ impl Task {
                 of,
                 by,
                 reason,
-            } => {
+            } if self.subtask(*subtask).is_some() => {
                 self.forget_votes(*subtask, by);
                 self.votes.push(CastVote {
                     subtask: *subtask,
@@ -161,6 +161,7 @@ impl Task {
             TaskEvent::VoteRevoked { subtask, by, .. } => self.forget_votes(*subtask, by),
             TaskEvent::RunAsked { run } => self.tries = self.tries.max(run.try_number),
             TaskEvent::Created { .. }
+            | TaskEvent::Voted { .. }
             | TaskEvent::Permitted
             | TaskEvent::Aborted { .. }
             | TaskEvent::Removed { .. }
