@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::draft::{Draft, Scene};
 use super::{GoodTag, TagFacts};
 use crate::command::{Addition, DepsChange, Switch};
-use crate::id::{RepositoryName, SourcePath, SubtaskNumber, TagName, TaskId, UserName};
+use crate::id::{SourcePath, SubtaskNumber, TagName, TaskId};
 use crate::refusal::Refusal;
 use crate::task::{Action, State, TaskEvent};
 
@@ -322,22 +322,6 @@ impl Draft<'_> {
         }
         self.record(TaskEvent::Removed { by });
         Ok(())
-    }
-
-    /// Whether the task builds just these tags, in this order, for this person, and nothing else.
-    pub(super) fn is_just(
-        task: &crate::task::Task,
-        owner: &UserName,
-        repository: &RepositoryName,
-        objects: &[&GoodTag],
-    ) -> bool {
-        task.owner == *owner
-            && task.repository == *repository
-            && task.deps.is_empty()
-            && task.subtasks.len() == objects.len()
-            && task.subtasks.iter().zip(objects).all(
-                |(subtask, good)| matches!(&subtask.action, Action::Build { object, .. } if *object == good.object),
-            )
     }
 }
 

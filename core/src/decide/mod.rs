@@ -18,6 +18,8 @@ mod votes;
 mod laws;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod town;
 
 use std::collections::BTreeSet;
 

@@ -67,7 +67,7 @@ impl<'a> Scene<'a> {
         let task = self.referred(id)?;
         Ok(about(
             task,
-            Body::Task(Box::new(TaskView::of(self.world, task, self.now))),
+            Body::Task(Box::new(TaskView::of(self.world, task, self.facts, self.now))),
         ))
     }
 
@@ -133,7 +133,10 @@ impl<'a> Scene<'a> {
     pub(super) fn wait(self, id: Option<&TaskRef>) -> Result<Reply, Refusal> {
         let task = self.referred(id)?;
         let state = self.world.state_name(task);
-        let mut reply = about(task, Body::Task(Box::new(TaskView::of(self.world, task, self.now))));
+        let mut reply = about(
+            task,
+            Body::Task(Box::new(TaskView::of(self.world, task, self.facts, self.now))),
+        );
         match state.phase() {
             Phase::None => {
                 return Err(Refusal::new(

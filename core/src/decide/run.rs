@@ -2,10 +2,10 @@
 
 use super::draft::{Draft, Scene};
 use crate::command::BuildArgs;
-use crate::id::{SourcePath, TagName};
+use crate::id::{ObjectId, RepositoryName, SourcePath, TagName};
 use crate::reason::Reason;
 use crate::refusal::Refusal;
-use crate::task::{Action, Mode, OnFailure, Run, State, StateName, Task, TaskEvent};
+use crate::task::{Action, Mode, OnFailure, Run, State, StateName, Subtask, Task, TaskEvent};
 
 /// What is asked of a run.
 pub(super) struct RunAsk<'a> {
@@ -177,20 +177,33 @@ impl<'a> Scene<'a> {
         Ok(Built::New(Box::new(draft)))
     }
 
+    /// The caller's unfinished task that builds just these tags, in this order, in this way, and does nothing else.
     fn same_unfinished(
         self,
         tags: &[(SourcePath, TagName)],
-        repository: &crate::id::RepositoryName,
+        repository: &RepositoryName,
         mode: Mode,
     ) -> Result<Option<&'a Task>, Refusal> {
-        let goods = tags
-            .iter()
-            .map(|(source, tag)| self.good_tag(source, tag))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut objects = Vec::new();
+        for (source, tag) in tags {
+            objects.push(&self.good_tag(source, tag)?.object);
+        }
+        let is_this = |subtask: &Subtask, ((source, tag), object): (&(SourcePath, TagName), &&ObjectId)| {
+            matches!(&subtask.action, Action::Build { source: s, tag: t, object: o, .. }
+                if s == source && t == tag && o == *object)
+        };
         Ok(self.world.tasks().rev().find(|task| {
-            is_unfinished(task)
+            task.owner == self.actor.user
+                && task.repository == *repository
+                && is_unfinished(task)
                 && task.state.run().is_some_and(|run| run.mode == mode)
-                && Draft::is_just(task, &self.actor.user, repository, &goods)
+                && task.deps.is_empty()
+                && task.subtasks.len() == tags.len()
+                && task
+                    .subtasks
+                    .iter()
+                    .zip(tags.iter().zip(&objects))
+                    .all(|(subtask, tag)| is_this(subtask, tag))
         }))
     }
 }

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::table::table;
 use super::time::{moment, since};
+use super::why::WhyView;
 use crate::access::VoteKind;
+use crate::decide::Facts;
 use crate::id::{Generation, PackageName, RepositoryName, SubtaskNumber, TaskId, UserName};
 use crate::task::{
     Action, Denied, Digest, Failure, Fault, Mode, OnFailure, Phase, Run, Stage, State, StateName, Subtask, Task,
@@ -19,7 +21,7 @@ use crate::world::World;
 /// JSON: `task`, `repository`, `owner`, `created`, `shared`, `state` (see [`StateName`]), `phase` (`none`, `scheduled`,
 /// `running`, `ret`), `since`, `digest` (what an approval is bound to), `deps` (`task`, `state`), `subtasks` (`number`, `by`,
 /// `at`, `action` and what belongs to it, `digest`, `votes`), `run` (what was asked for last), `result` (null while no run
-/// has an end).
+/// has an end), `because` (lines).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskView {
     /// Its number.
@@ -48,6 +50,8 @@ pub struct TaskView {
     pub run: Option<Run>,
     /// How its last run ended.
     pub result: Option<ResultView>,
+    /// Why it stands there, as `task why` has it.
+    pub because: Vec<String>,
     /// The moment of looking; not in JSON.
     #[serde(skip)]
     pub now: Timestamp,
@@ -110,7 +114,7 @@ pub struct ResultView {
 
 impl TaskView {
     /// The view of a task.
-    pub fn of(world: &World, task: &Task, now: Timestamp) -> Self {
+    pub fn of(world: &World, task: &Task, facts: &Facts, now: Timestamp) -> Self {
         let state = world.state_name(task);
         let digest = task.digest();
         Self {
@@ -131,6 +135,7 @@ impl TaskView {
                 .collect(),
             run: task.state.run().cloned(),
             result: result(&task.state),
+            because: WhyView::of(world, task, facts, now).because,
             now,
         }
     }
@@ -176,11 +181,8 @@ impl TaskView {
                 run_text(run)
             ));
         }
-        if let Some(result) = &self.result {
-            say(format!("  {}", result.message));
-        }
-        if self.subtasks.is_empty() {
-            say(format!("  no subtasks yet: task add {} repo SOURCE TAG", self.task));
+        for line in &self.because {
+            say(format!("  {line}"));
         }
         let rows: Vec<[String; 3]> = self
             .subtasks

@@ -55,6 +55,7 @@ pub enum TaskEvent {
     /// Somebody approved or disapproved a subtask.
     Voted {
         /// For or against.
+        #[serde(rename = "vote")]
         kind: VoteKind,
         /// The subtask.
         subtask: SubtaskNumber,
@@ -68,6 +69,7 @@ pub enum TaskEvent {
     /// Somebody took a vote back.
     VoteRevoked {
         /// For or against.
+        #[serde(rename = "vote")]
         kind: VoteKind,
         /// The subtask.
         subtask: SubtaskNumber,
