@@ -124,7 +124,7 @@ fn reply_is_true(town: &Town, user: &str, command: &Command, decision: &Decision
                 TaskCommand::Rm { .. } => prop_assert_eq!(task.state.name(), StateName::Removed),
                 TaskCommand::Abort { .. } => prop_assert_eq!(task.state.name(), StateName::Aborted),
                 TaskCommand::Run { .. } => {
-                    prop_assert!(matches!(task.state.name(), StateName::Awaiting | StateName::Pending))
+                    prop_assert!(matches!(task.state.name(), StateName::Awaiting | StateName::Pending));
                 }
                 TaskCommand::Share { switch, .. } => prop_assert_eq!(task.shared, *switch != Some(Switch::Off)),
                 TaskCommand::Deps {

@@ -121,8 +121,8 @@ pub fn decide(
     let mut decision = scene.decide(command)?;
     decision.reply.json = command.json();
     if command.dry_run() {
-        let would = decision.events.iter().map(plan_line).collect();
-        decision.reply.body = Body::Plan { would };
+        let plan = decision.events.iter().map(plan_line).collect();
+        decision.reply.body = Body::Plan { would: plan };
         decision.reply.notes.push("dry run: nothing was changed".to_owned());
         decision.events.clear();
     }

@@ -24,9 +24,13 @@ pub(crate) struct Town {
 
 /// An object id that depends on the text alone.
 pub(crate) fn object(text: &str) -> ObjectId {
-    let mut hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-    hex.truncate(40);
-    format!("{hex:0<40}").parse().unwrap()
+    let digits = text.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+    let mut hex: String = digits
+        .take(40)
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect();
+    hex.extend(std::iter::repeat_n('0', 40 - hex.len()));
+    hex.parse().unwrap()
 }
 
 /// A good tag, signed by this person.
