@@ -8,12 +8,15 @@ use windlass_core::escape::escaped;
 use windlass_core::id::{Fingerprint, UserName};
 use windlass_core::people::{Person, SshUse};
 use windlass_core::refusal::Refusal;
+use windlass_core::signing::lint::{Finding, Measure, Severity};
 use windlass_core::signing::openpgp::Outline;
 use windlass_core::signing::openpgp::renew::merged;
+use windlass_hooks::keyring::Keyring;
 
 use super::people::update_door;
 use super::{Context, Run};
-use crate::exit::{Exit, Usage};
+use crate::config::Config;
+use crate::exit::{Broken, Exit, Usage};
 use crate::layout;
 use crate::people::authorized_keys::{self, Written};
 use crate::people::keys::{Key, is_ssh, of as keys_of, read_openpgp, read_ssh};
@@ -74,6 +77,20 @@ Examples:
         /// Say what would be done and change nothing
         #[arg(long, short = 'n')]
         dry_run: bool,
+    },
+    /// Look over all keys: expiry, SHA-1, weak or shared ones, nothing to sign with
+    #[command(after_help = "\
+Exit code 1 when there is an error among the findings, 0 when there are warnings or none.
+
+Examples:
+  windlass keys lint
+  windlass keys lint alice --json")]
+    Lint {
+        /// Whose; everybody's when not said
+        name: Option<UserName>,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Print the lines by which sshd lets people in, or write them into the file
     #[command(after_help = "\
@@ -142,6 +159,7 @@ impl Run for Args {
             }
             Action::Ls { name, json } => ls(context, name.as_ref(), json),
             Action::Rm { name, key, dry_run } => rm(context, &name, &key, dry_run),
+            Action::Lint { name, json } => lint(context, name.as_ref(), json),
             Action::AuthorizedKeys { write } => door(context, write),
             Action::Index => {
                 let config = context.config()?;
@@ -186,6 +204,7 @@ fn add(context: &mut Context, name: &UserName, files: &Files, dry_run: bool) -> 
         return Ok(Exit::Done);
     }
     people.write(&person)?;
+    warn(context, &config, name);
     update_door(context, &config, &people);
     Ok(Exit::Done)
 }
@@ -363,7 +382,7 @@ fn door(context: &mut Context, write: bool) -> anyhow::Result<Exit> {
                 Exit::Done
             }
             Written::NotAllowed => {
-                return Err(crate::exit::Broken::new(format!("cannot change '{}'", path.display()))
+                return Err(Broken::new(format!("cannot change '{}'", path.display()))
                     .hint(format!("only root or '{}' may change it", config.users.git))
                     .into());
             }
@@ -376,4 +395,66 @@ fn door(context: &mut Context, write: bool) -> anyhow::Result<Exit> {
         .output
         .data(authorized_keys::block(&everybody, &shell, &file)?)?;
     Ok(Exit::Done)
+}
+
+/// What keys are measured by: this machine's clock, and what the configuration takes.
+pub(crate) fn measure(config: &Config) -> Measure {
+    Measure {
+        now: jiff::Timestamp::now(),
+        warn_before: config.signing.warn_before_expiry.std(),
+        sha1_self_signatures_allowed: config.signing.allow_sha1_self_signatures,
+    }
+}
+
+/// What there is to say about the keys of a person who was just changed.
+pub(super) fn warn(context: &mut Context, config: &Config, name: &UserName) {
+    let findings = Keyring::open(&config.paths.people()).and_then(|keyring| keyring.lint(&measure(config)));
+    // The change stands, whether or not it can be looked over.
+    for finding in findings.unwrap_or_default() {
+        if finding.person.as_ref() == Some(name) {
+            for line in finding_lines(&finding) {
+                context.output.say(line);
+            }
+        }
+    }
+}
+
+fn finding_lines(finding: &Finding) -> Vec<String> {
+    let word = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let mut lines = vec![format!("{word}: {} [{}]", finding.message, finding.code)];
+    lines.extend(finding.hint.iter().map(|hint| format!("  hint: {hint}")));
+    lines
+}
+
+fn lint(context: &mut Context, name: Option<&UserName>, as_json: bool) -> anyhow::Result<Exit> {
+    let config = context.config()?;
+    if let Some(name) = name {
+        people::find(&people::everybody(&config.paths.people())?.0, name)?;
+    }
+    let keyring = Keyring::open(&config.paths.people())
+        .map_err(|error| Broken::new(error.to_string()).hint("`windlass init` makes the directory"))?;
+    let mut findings = keyring.lint(&measure(&config))?;
+    findings.retain(|finding| name.is_none() || finding.person.as_ref() == name);
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let errors = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .count();
+    if as_json {
+        context.output.json(&findings)?;
+    } else {
+        for finding in &findings {
+            for line in finding_lines(finding) {
+                context.output.line(line)?;
+            }
+        }
+        context.output.say(match (errors, findings.len() - errors) {
+            (0, 0) => "Nothing is amiss.".to_owned(),
+            (errors, warnings) => format!("{errors} errors, {warnings} warnings"),
+        });
+    }
+    Ok(if errors == 0 { Exit::Done } else { Exit::Failed })
 }

@@ -7,6 +7,8 @@ pub mod acl;
 pub mod build;
 pub mod completions;
 pub mod config;
+pub mod hooks;
+mod hooks_path;
 pub mod init;
 pub mod journal;
 pub mod keys;
@@ -74,6 +76,8 @@ pub enum Command {
     People(people::Args),
     /// People's keys: add, list, remove, look over; the ssh door's file
     Keys(keys::Args),
+    /// Put the hooks into source repositories, take them out, say how they stand
+    Hooks(hooks::Args),
     /// Judge a tag without pushing it
     Tag(tag::Args),
     /// Check the configuration, or show what is in force
@@ -96,6 +100,7 @@ impl Command {
             Self::Acl(args) => args.run(context),
             Self::People(args) => args.run(context),
             Self::Keys(args) => args.run(context),
+            Self::Hooks(args) => args.run(context),
             Self::Tag(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),

@@ -161,6 +161,7 @@ impl Add {
         for line in lines(&person) {
             context.output.say(format!("  {line}"));
         }
+        keys::warn(context, &config, &person.name);
         update_door(context, &config, &people);
         Ok(Exit::Done)
     }

@@ -3,6 +3,7 @@
 pub mod diff;
 pub mod files;
 pub mod plan;
+pub mod sources;
 pub mod unix;
 
 use std::path::{Path, PathBuf};
