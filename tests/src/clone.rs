@@ -1,6 +1,6 @@
 //! A person's working copy of a source repository: commits, tags, pushes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::gpg::GpgHome;
 use crate::outcome::{Ledger, Pushed};
@@ -137,11 +137,6 @@ impl Clone {
     /// Notes a push that was run by hand.
     pub fn pushed(&self, ran: Ran) -> Pushed {
         Pushed::new(ran, &self.ledger)
-    }
-
-    /// The bare repository's folder below the server's root of repositories.
-    pub fn bare(&self, git_root: &Path) -> PathBuf {
-        git_root.join(&self.source)
     }
 }
 

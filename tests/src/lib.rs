@@ -5,6 +5,8 @@
 
 pub mod bot;
 pub mod clone;
+pub mod crowd;
+pub mod door;
 pub mod gpg;
 pub mod keystore;
 pub mod normal;

@@ -1,5 +1,6 @@
-//! Developer commands: `cargo xtask test`. Each installs what it needs, after asking.
+//! Developer commands: `cargo xtask test` and `demo`. Each installs what it needs, after asking.
 
+mod demo;
 mod packages;
 mod process;
 mod say;
@@ -22,11 +23,14 @@ struct Cli {
 enum Command {
     /// Everything that has to pass: format, lints, unit, story and doc tests, licences, spelling
     Test(test::Args),
+    /// The main job, for real: keys, a server, a refused push, an accepted one, the task that came of it
+    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test(args) => test::run(&args),
+        Command::Demo(args) => demo::run(&args),
     };
     done.unwrap_or_else(|error| {
         say::talk(format_args!("error: {error:#}"));
