@@ -23,13 +23,11 @@ fn reason() -> BoxedStrategy<Reason> {
 }
 
 fn source() -> BoxedStrategy<SourceArg> {
-    one_of(&[
-        "hello",
-        "hello.git",
-        "bob/hello",
-        "shared/libfoo",
-        "/people/carol/packages/tool.git",
-    ])
+    prop_oneof![
+        3 => one_of(&["hello", "hello.git", "tool", "libfoo", "other"]),
+        1 => one_of(&["bob/hello", "shared/libfoo", "/people/carol/packages/tool.git"]),
+    ]
+    .boxed()
 }
 
 fn tag() -> BoxedStrategy<TagName> {
@@ -41,7 +39,7 @@ fn package() -> BoxedStrategy<PackageName> {
 }
 
 fn repository() -> BoxedStrategy<RepositoryName> {
-    one_of(&["sisyphus", "p11", "nowhere"])
+    one_of(&["sisyphus", "sisyphus", "p11", "nowhere"])
 }
 
 fn user() -> BoxedStrategy<UserName> {
@@ -53,7 +51,7 @@ fn who() -> BoxedStrategy<Who> {
 }
 
 fn task() -> BoxedStrategy<TaskId> {
-    one_of(&["1", "2", "3", "4", "9999999"])
+    one_of(&["1", "1", "2", "2", "3", "4", "9999999"])
 }
 
 fn subtask() -> BoxedStrategy<SubtaskNumber> {

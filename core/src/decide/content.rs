@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::draft::{Draft, Scene};
 use super::{GoodTag, TagFacts};
 use crate::command::{Addition, DepsChange, Switch};
-use crate::id::{SourcePath, SubtaskNumber, TagName, TaskId};
+use crate::id::{PackageName, SourcePath, SubtaskNumber, TagName, TaskId, UserName};
 use crate::refusal::Refusal;
 use crate::task::{Action, State, TaskEvent};
 
@@ -72,14 +72,15 @@ impl Draft<'_> {
         }
     }
 
-    fn add_all<T: Clone>(
+    fn add_all(
         &mut self,
-        packages: &[T],
-        action: impl Fn(T) -> Action,
+        packages: &[PackageName],
+        action: impl Fn(PackageName) -> Action,
     ) -> Result<Vec<SubtaskNumber>, Refusal> {
+        let caller = &self.scene.actor.user;
         packages
             .iter()
-            .map(|package| self.add_action(action(package.clone())))
+            .map(|package| self.add_action(action(package.clone()), caller))
             .collect()
     }
 
@@ -88,7 +89,10 @@ impl Draft<'_> {
         let good = self.scene.good_tag(source, tag)?;
         let caller = &self.scene.actor.user;
         let signer = &good.signer.owner;
-        if signer != caller && !self.scene.facts.bots.contains(signer) {
+        let bots = &self.scene.facts.bots;
+        // A program's tag is answered for by the person who adds it, a person's tag by that person.
+        let by = if bots.contains(caller) { signer } else { caller };
+        if signer != by && !bots.contains(signer) {
             return Err(Refusal::new(
                 "not_yours",
                 format!("{source} {tag} is signed by {signer}, not by {caller}"),
@@ -117,17 +121,18 @@ impl Draft<'_> {
                 .parse()
                 .map_err(|error: crate::id::BadId| Refusal::new("bad_name", error.to_string()))?,
         };
-        self.add_action(Action::Build {
+        let action = Action::Build {
             source: source.clone(),
             tag: tag.clone(),
             object: good.object.clone(),
             commit: good.commit.clone(),
             signer: good.signer.clone(),
             package,
-        })
+        };
+        self.add_action(action, by)
     }
 
-    fn add_action(&mut self, action: Action) -> Result<SubtaskNumber, Refusal> {
+    fn add_action(&mut self, action: Action, by: &UserName) -> Result<SubtaskNumber, Refusal> {
         let (id, caller) = (self.task.id, &self.scene.actor.user);
         if self.task.owner != *caller {
             let owner = &self.task.owner;
@@ -187,7 +192,7 @@ impl Draft<'_> {
             }
         }
         let number = self.task.next_subtask;
-        let by = caller.clone();
+        let by = by.clone();
         self.record(TaskEvent::SubtaskAdded { number, by, action });
         Ok(number)
     }
@@ -308,12 +313,9 @@ impl Draft<'_> {
         self.must_be_still("removed")?;
         let by = self.scene.actor.user.clone();
         let id = self.task.id;
-        let waiting: Vec<String> = self
-            .scene
-            .world
-            .dependents(id)
-            .map(|task| task.id.to_string())
-            .collect();
+        let mut waiting: Vec<TaskId> = self.scene.world.dependents(id).map(|task| task.id).collect();
+        waiting.sort();
+        let waiting: Vec<String> = waiting.iter().map(ToString::to_string).collect();
         if !waiting.is_empty() {
             self.notes.push(format!(
                 "task {id} will never land now; waiting for it: {} (task deps N del {id})",

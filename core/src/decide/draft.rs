@@ -59,7 +59,7 @@ impl<'a> Scene<'a> {
     pub(super) fn begin(self, repository: Option<&RepositoryName>) -> Result<Draft<'a>, Refusal> {
         let repository = self.repository(repository)?;
         let most = self.facts.limits.open_tasks_per_user;
-        let open = self.world.open_tasks_of(&self.actor.user);
+        let open = self.world.count_open(&self.actor.user);
         if open >= most {
             return Err(Refusal::new(
                 "too_many_tasks",

@@ -38,6 +38,20 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 }
 
 impl Town {
+    /// A town in which something goes on already.
+    fn lively() -> Self {
+        let mut town = Self::new();
+        for (user, line) in [
+            ("alice", "task new"),
+            ("alice", "task add repo hello 1.0-alt1"),
+            ("alice", "task share"),
+            ("bob", "build tool 1.0-alt1"),
+        ] {
+            town.does(user, line);
+        }
+        town
+    }
+
     /// Lets it happen; the decision, where one was asked for.
     fn lives(&mut self, happening: &Happening) -> Option<Result<Decision, Refusal>> {
         match happening {
@@ -152,9 +166,79 @@ fn reply_is_true(town: &Town, user: &str, command: &Command, decision: &Decision
     Ok(())
 }
 
+/// The laws below say something only if arbitrary commands are often accepted, and of every kind.
+#[test]
+fn arbitrary_commands_are_accepted_and_refused() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut accepted = std::collections::BTreeMap::new();
+    let mut refused = BTreeSet::new();
+    for _ in 0..250 {
+        let mut town = Town::lively();
+        for happening in happenings().new_tree(&mut runner).unwrap().current() {
+            let Happening::Asks(_, command) = &happening else {
+                town.lives(&happening);
+                continue;
+            };
+            let verb = command
+                .words()
+                .iter()
+                .filter(|word| !word.starts_with('-'))
+                .take(2)
+                .cloned()
+                .collect::<Vec<_>>();
+            let verb = if verb[0] == "task" {
+                verb.join(" ")
+            } else {
+                verb[0].clone()
+            };
+            match town.lives(&happening) {
+                Some(Ok(_)) => *accepted.entry(verb).or_insert(0) += 1,
+                Some(Err(refusal)) => {
+                    refused.insert(refusal.code);
+                }
+                None => {}
+            }
+        }
+    }
+    for verb in [
+        "build",
+        "acl",
+        "task new",
+        "task add",
+        "task delsub",
+        "task show",
+        "task ls",
+        "task run",
+        "task share",
+        "task deps",
+        "task approve",
+        "task disapprove",
+        "task abort",
+        "task rm",
+        "task why",
+        "task log",
+        "task wait",
+    ] {
+        assert!(
+            accepted.get(verb).is_some_and(|count| *count >= 4),
+            "{verb} is hardly ever accepted: {accepted:?}"
+        );
+    }
+    assert!(refused.len() > 25, "{refused:?}");
+}
+
 /// What holds in every world that decisions make.
 fn world_is_sound(town: &Town) -> Result<(), TestCaseError> {
     let world = &town.world;
+    for person in &town.facts.people {
+        let open: Vec<_> = world
+            .tasks()
+            .filter(|task| task.owner == *person && !task.state.is_final())
+            .collect();
+        prop_assert_eq!(world.open_tasks_of(person).collect::<Vec<_>>(), open);
+    }
     for task in world.tasks() {
         // Nobody waits in a circle.
         let mut seen = BTreeSet::new();
@@ -205,7 +289,7 @@ proptest! {
 
     #[test]
     fn what_is_answered_is_true_and_what_is_refused_changes_nothing(happenings in happenings()) {
-        let mut town = Town::new();
+        let mut town = Town::lively();
         for happening in &happenings {
             let before = town.world.clone();
             match town.lives(happening) {
@@ -230,7 +314,7 @@ proptest! {
 
     #[test]
     fn the_world_is_the_replay_of_its_events(happenings in happenings()) {
-        let mut town = Town::new();
+        let mut town = Town::lively();
         for happening in &happenings {
             town.lives(happening);
         }
@@ -246,7 +330,7 @@ proptest! {
         happenings in happenings(),
         user in proptest::sample::select(vec!["alice", "bob"]),
     ) {
-        let mut town = Town::new();
+        let mut town = Town::lively();
         for happening in &happenings {
             town.lives(happening);
         }
@@ -265,7 +349,7 @@ proptest! {
 
     #[test]
     fn whoever_waits_is_told_an_end(happenings in happenings(), id in 1..5u64) {
-        let mut town = Town::new();
+        let mut town = Town::lively();
         for happening in &happenings {
             town.lives(happening);
         }

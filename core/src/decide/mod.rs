@@ -133,9 +133,7 @@ pub fn decide(
 fn plan_line(event: &Event) -> String {
     match event {
         Event::Task { id, event } => format!("task {id}: {}", crate::reply::log::told(event)),
-        Event::Access(change) => {
-            format!("{} in {}: the list changes", change.subject, change.repository)
-        }
+        Event::Access(change) => crate::reply::access::told(change),
         Event::Answered(answered) => format!("request {} is answered", answered.request),
         Event::TagTaken { pushed, .. } => format!("{} {} is taken", pushed.source, pushed.tag),
     }

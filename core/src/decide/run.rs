@@ -192,9 +192,8 @@ impl<'a> Scene<'a> {
             matches!(&subtask.action, Action::Build { source: s, tag: t, object: o, .. }
                 if s == source && t == tag && o == *object)
         };
-        Ok(self.world.tasks().rev().find(|task| {
-            task.owner == self.actor.user
-                && task.repository == *repository
+        Ok(self.world.open_tasks_of(&self.actor.user).rev().find(|task| {
+            task.repository == *repository
                 && is_unfinished(task)
                 && task.state.run().is_some_and(|run| run.mode == mode)
                 && task.deps.is_empty()

@@ -750,6 +750,29 @@ fn a_programs_tag_may_be_pushed_by_others() {
 }
 
 #[test]
+fn a_program_pushes_what_people_signed_and_they_answer_for_it() {
+    let mut town = Town::new();
+    town.push("ci", "alice/hello", "1.0-alt1", &["build"]);
+    assert_eq!(
+        (town.task(1).owner.as_str(), town.task(1).subtasks[0].by.as_str()),
+        ("ci", "alice")
+    );
+    let refused = town.push("bob", "alice/tool", "1.0-alt1", &["build"]);
+    assert!(refused.reply.notes[0].contains("[not_yours]"), "{refused:?}");
+}
+
+#[test]
+fn a_dry_change_of_a_list_says_whom_it_concerns() {
+    let mut town = Town::new();
+    let answer = town.says("alice", "acl sisyphus hello add carol dave --dry-run");
+    assert_eq!(answer.out, "alice put carol, dave on the list of hello in sisyphus\n");
+    assert_eq!(
+        town.says("alice", "acl sisyphus hello show").out,
+        "hello in sisyphus: alice bob\n"
+    );
+}
+
+#[test]
 fn a_task_is_found_by_the_request_that_made_it() {
     let mut town = Town::new();
     let decision = town.does("alice", "build hello 1.0-alt1");

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::access::{List, Subject};
+use crate::access::{AccessChange, List, ListChange, Subject, Who};
 use crate::id::RepositoryName;
 
 /// `acl REPOSITORY PACKAGE|@GROUP show`.
@@ -69,5 +69,24 @@ impl AccessView {
             text.push_str("  an orphan: whoever builds it leads it\n");
         }
         text
+    }
+}
+
+/// A change of a list in one line.
+pub fn told(change: &AccessChange) -> String {
+    let names = |who: &[Who]| who.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let AccessChange {
+        repository,
+        subject,
+        by,
+        change,
+    } = change;
+    let of = format!("the list of {subject} in {repository}");
+    match change {
+        ListChange::Added { who } => format!("{by} put {} on {of}", names(who)),
+        ListChange::Removed { who } => format!("{by} took {} off {of}", names(who)),
+        ListChange::Led { leader } => format!("{by} made {leader} the leader of {of}"),
+        ListChange::Replaced { list } => format!("{by} replaced {of}: {} leads", list.leader),
+        ListChange::Landed { leader } => format!("{leader} landed it and leads {of}"),
     }
 }

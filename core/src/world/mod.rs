@@ -4,7 +4,7 @@
 
 pub mod standing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,6 +22,8 @@ pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct World {
     tasks: BTreeMap<TaskId, Task>,
+    /// The tasks of each owner that have neither landed nor been removed.
+    open: BTreeMap<UserName, BTreeSet<TaskId>>,
     access: BTreeMap<RepositoryName, AccessLists>,
     answers: BTreeMap<RequestId, Answered>,
     /// The order in which they came, for forgetting the oldest.
@@ -93,18 +95,26 @@ impl World {
     }
 
     fn task_event(&mut self, id: TaskId, event: &TaskEvent, now: Timestamp) -> Vec<(TaskId, Effect)> {
-        if let TaskEvent::Created { repository, owner } = event {
-            let task = self
-                .tasks
-                .entry(id)
-                .or_insert_with(|| Task::new(id, repository.clone(), owner.clone(), now));
-            task.apply(event, now);
-            return Vec::new();
+        if let TaskEvent::Created { repository, owner } = event
+            && !self.tasks.contains_key(&id)
+        {
+            self.tasks
+                .insert(id, Task::new(id, repository.clone(), owner.clone(), now));
+            self.open.entry(owner.clone()).or_default().insert(id);
         }
         let Some(task) = self.tasks.get_mut(&id) else {
             return Vec::new();
         };
-        task.apply(event, now).into_iter().map(|effect| (id, effect)).collect()
+        let effects = task.apply(event, now);
+        if task.state.is_final()
+            && let Some(open) = self.open.get_mut(&task.owner)
+        {
+            open.remove(&id);
+            if open.is_empty() {
+                self.open.remove(&task.owner);
+            }
+        }
+        effects.into_iter().map(|effect| (id, effect)).collect()
     }
 
     /// One task.
@@ -117,24 +127,33 @@ impl World {
         self.tasks.values()
     }
 
-    /// A person's newest task that has neither landed nor been removed: what an omitted id means.
-    pub fn newest_of(&self, owner: &UserName) -> Option<&Task> {
-        self.tasks()
-            .rev()
-            .find(|task| task.owner == *owner && !task.state.is_final())
+    /// A person's tasks that have neither landed nor been removed, oldest first.
+    pub fn open_tasks_of(&self, owner: &UserName) -> impl DoubleEndedIterator<Item = &Task> {
+        self.open
+            .get(owner)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.tasks.get(id))
     }
 
-    /// How many tasks of a person are neither landed nor removed.
-    pub fn open_tasks_of(&self, owner: &UserName) -> usize {
-        self.tasks()
-            .filter(|task| task.owner == *owner && !task.state.is_final())
-            .count()
+    /// A person's newest task that has neither landed nor been removed: what an omitted id means.
+    pub fn newest_of(&self, owner: &UserName) -> Option<&Task> {
+        self.open_tasks_of(owner).next_back()
+    }
+
+    /// How many tasks of a person have neither landed nor been removed.
+    pub fn count_open(&self, owner: &UserName) -> usize {
+        self.open.get(owner).map_or(0, BTreeSet::len)
+    }
+
+    /// All tasks that have neither landed nor been removed, by owner.
+    pub fn open_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.open.values().flatten().filter_map(|id| self.tasks.get(id))
     }
 
     /// The tasks that wait for this one to land.
     pub fn dependents(&self, id: TaskId) -> impl Iterator<Item = &Task> {
-        self.tasks()
-            .filter(move |task| task.deps.contains(&id) && !task.state.is_final())
+        self.open_tasks().filter(move |task| task.deps.contains(&id))
     }
 
     /// The number that the next task gets.
