@@ -84,6 +84,7 @@ impl Sources {
                 subtasks_per_task: config.tasks.max_subtasks,
             },
             build_every_push: config.push.build == BuildPolicy::Always,
+            bots: settings.signing.bots.iter().cloned().collect(),
             ..Facts::default()
         };
         Self {
