@@ -238,13 +238,7 @@ impl Run {
                 break group.wait().map_err(failed)?;
             }
         };
-        let grace = Instant::now() + GRACE;
-        while pipes.reads() && pipes.stdout.bytes.len() <= self.output_limit {
-            let Some(rest) = grace.checked_duration_since(Instant::now()) else {
-                break;
-            };
-            pipes.turn(None, rest).map_err(failed)?;
-        }
+        pipes.drain(self.output_limit).map_err(failed)?;
         Ok(Finished {
             status,
             stdout: pipes.stdout.bytes,
@@ -252,28 +246,32 @@ impl Run {
         })
     }
 
-    /// Runs it on our own standard input, output and error.
-    pub fn attached(mut self) -> Result<ExitStatus, RunError> {
+    /// Runs it on our own standard input and output. What it says on standard error goes to ours as it comes, and its end is kept.
+    pub fn attached(mut self) -> Result<(ExitStatus, String), RunError> {
         let argv = self.argv();
+        self.command.stderr(Stdio::piped());
         let failed = |error| RunError::Start {
             argv: argv.clone(),
             error,
         };
         let mut group = Group::start(&mut self.command).map_err(failed)?;
+        let mut pipes = Pipes::of(&mut group.child, Vec::new()).map_err(failed)?;
+        pipes.stderr.forward = true;
         let deadline = Instant::now() + self.timeout;
-        loop {
+        let status = loop {
             let Some(rest) = deadline.checked_duration_since(Instant::now()) else {
                 return Err(RunError::TimedOut {
                     argv,
                     after: self.timeout,
-                    stderr: String::new(),
+                    stderr: pipes.stderr.text(),
                 });
             };
-            let mut fds = [PollFd::new(&group.pidfd, PollFlags::IN)];
-            if wait_for(&mut fds, rest).map_err(failed)? > 0 {
-                return group.wait().map_err(failed);
+            if pipes.turn(Some(&group.pidfd), rest).map_err(failed)? {
+                break group.wait().map_err(failed)?;
             }
-        }
+        };
+        pipes.drain(usize::MAX).map_err(failed)?;
+        Ok((status, pipes.stderr.text()))
     }
 }
 
@@ -333,6 +331,8 @@ struct Reader<R> {
     bytes: Vec<u8>,
     /// Of more than twice as many bytes only the last so many are kept.
     tail: usize,
+    /// Whether they also go to our standard error.
+    forward: bool,
 }
 
 impl<R: io::Read> Reader<R> {
@@ -342,6 +342,10 @@ impl<R: io::Read> Reader<R> {
         match from.read(&mut buffer) {
             Ok(0) => self.from = None,
             Ok(read) => {
+                if self.forward {
+                    // Nobody may be listening any more.
+                    let _ = io::stderr().write_all(&buffer[..read]);
+                }
                 self.bytes.extend_from_slice(&buffer[..read]);
                 if self.bytes.len() > self.tail.saturating_mul(2) {
                     self.bytes.drain(..self.bytes.len() - self.tail);
@@ -375,11 +379,13 @@ impl Pipes {
             from: child.stdout.take(),
             bytes: Vec::new(),
             tail: usize::MAX,
+            forward: false,
         };
         let stderr = Reader {
             from: child.stderr.take(),
             bytes: Vec::new(),
             tail: TAIL,
+            forward: false,
         };
         let fds = [
             stdin.as_ref().map(|(pipe, ..)| pipe.as_fd()),
@@ -394,6 +400,18 @@ impl Pipes {
 
     fn reads(&self) -> bool {
         self.stdout.from.is_some() || self.stderr.from.is_some()
+    }
+
+    /// Takes what is still in the pipes after the process' end.
+    fn drain(&mut self, limit: usize) -> io::Result<()> {
+        let until = Instant::now() + GRACE;
+        while self.reads() && self.stdout.bytes.len() <= limit {
+            let Some(rest) = until.checked_duration_since(Instant::now()) else {
+                break;
+            };
+            self.turn(None, rest)?;
+        }
+        Ok(())
     }
 
     /// Waits until something can be moved, and moves it. Says whether the process has ended.

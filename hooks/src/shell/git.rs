@@ -112,24 +112,29 @@ impl Session<'_> {
             run = run.env("GIT_PROTOCOL", protocol);
         }
         let run = run.arg(service.word()).arg(absolute(&self.source.git_dir));
+        let stopped = |what: &str| Ok(End::Stopped(over_limits(ssh, what)));
         match run.attached() {
-            Ok(status) => Ok(match status.code() {
-                Some(0) => End::Exit(0),
-                // git has said what happened; which limits there are it does not know.
-                Some(code) if service == Service::ReceivePack => End::Stopped(limits_refusal(
-                    ssh,
-                    &format!("git could not take this push (exit code {code})"),
-                )),
-                Some(code) => End::Exit(u8::try_from(code).unwrap_or(1)),
-                None => End::Stopped(limits_refusal(ssh, &format!("git was stopped ({status})"))),
-            }),
+            // receive-pack itself ends well when what it started to unpack the push did not.
+            Ok((_, said)) if service == Service::ReceivePack && fell_over(&said) => {
+                stopped("git could not take this push")
+            }
+            Ok((status, _)) => match status.code() {
+                Some(code) => Ok(End::Exit(u8::try_from(code).unwrap_or(1))),
+                None => stopped(&format!("git was stopped ({status})")),
+            },
             Err(RunError::TimedOut { after, .. }) => {
-                let what = format!("git was stopped after {} seconds", after.as_secs());
-                Ok(End::Stopped(limits_refusal(ssh, &what)))
+                stopped(&format!("git was stopped after {} seconds", after.as_secs()))
             }
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether one of git's processes died of a signal or found no memory, as receive-pack reports it. Which limit that was it does not know.
+fn fell_over(said: &str) -> bool {
+    ["died of signal", "Out of memory", "out of memory", "File too large"]
+        .iter()
+        .any(|sign| said.contains(sign))
 }
 
 /// It begins with a slash, so that git cannot take it for an option.
@@ -138,7 +143,7 @@ fn absolute(git_dir: &Path) -> &Path {
     git_dir
 }
 
-fn limits_refusal(ssh: &Ssh, what: &str) -> Refusal {
+fn over_limits(ssh: &Ssh, what: &str) -> Refusal {
     Refusal::new("over_limit", what.to_owned()).hint(format!(
         "a push may take {} of memory, {} of time, files of {}; push less at once, or ask the administrator",
         ssh.memory_limit, ssh.time_limit, ssh.file_size_limit

@@ -1,0 +1,178 @@
+//! What was asked for reaches the bot or the spool, whatever is away, hangs up or is killed.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use windlass_hooks::wire::{Body, Request, TagPushed};
+
+use crate::world::{HOOK, World, run};
+
+/// A bot that takes every request on record and makes a task of it.
+fn bot(world: &World, requests: usize) -> std::thread::JoinHandle<Vec<Request>> {
+    let listener = UnixListener::bind(world.settings().paths.socket()).unwrap();
+    std::thread::spawn(move || {
+        let mut taken = Vec::new();
+        for (stream, number) in listener.incoming().take(requests).zip(1..) {
+            let mut stream = stream.unwrap();
+            let mut line = Vec::new();
+            BufReader::new(stream.try_clone().unwrap())
+                .read_until(b'\n', &mut line)
+                .unwrap();
+            let request = Request::parse(&line).unwrap();
+            let id = &request.id;
+            write!(stream, "{{\"accepted\":{{\"request\":\"{id}\",\"task\":{number}}}}}\n{{\"out\":\"task {number}\\n\"}}\n{{\"exit\":0}}\n")
+                .unwrap();
+            taken.push(request);
+        }
+        taken
+    })
+}
+
+#[test]
+fn the_bot_gets_it_and_its_answer_is_shown() {
+    let world = World::new();
+    let work = world.clone_of("alice", "a");
+    work.tag("1.0-alt1");
+    work.tag("1.0-alt2");
+    let bot = bot(&world, 2);
+    let ran = work
+        .push(["-obuild=sid", "-otest-only", "1.0-alt1", "1.0-alt2"])
+        .passed();
+    assert!(
+        ran.err.contains("remote: task 1") && ran.err.contains("remote: task 2"),
+        "{}",
+        ran.err
+    );
+    let requests = bot.join().unwrap();
+    let Body::TagPushed(pushed) = &requests[0].body else {
+        panic!("{requests:?}")
+    };
+    assert_eq!(pushed.options.words(), ["build=sid", "test-only"]);
+    assert_eq!(requests[0].id, pushed.request_id());
+    assert_eq!(
+        (requests[0].user.as_str(), pushed.source.as_str()),
+        ("alice", "people/alice/packages/hello.git")
+    );
+    assert!(world.spooled().is_empty() && world.ledger().open_claims().unwrap().is_empty());
+}
+
+#[test]
+fn with_the_bot_away_it_waits_and_the_request_id_is_printed() {
+    let world = World::new();
+    let work = world.clone_of("alice", "a");
+    work.tag("1.0-alt1");
+    let ran = work.push(["-obuild", "1.0-alt1"]).passed();
+    let spooled = world.spooled();
+    assert_eq!(spooled.len(), 1);
+    assert!(
+        ran.err.contains(&format!(
+            "remote: windlass: tag '1.0-alt1' waits as request {}",
+            spooled[0].id
+        )),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("the bot is away"), "{}", ran.err);
+    assert!(world.ledger().open_claims().unwrap().is_empty());
+}
+
+#[test]
+fn policy_can_ask_for_every_version() {
+    let world = World::with("[push]\nbuild = \"always\"");
+    let work = world.clone_of("alice", "a");
+    work.tag("1.0-alt1");
+    run(work.git().args(["tag", "v1.0"])).passed();
+    work.push(["1.0-alt1", "v1.0", "main"]).passed();
+    let spooled = world.spooled();
+    assert_eq!(spooled.len(), 1);
+    assert!(
+        matches!(&spooled[0].body, Body::TagPushed(pushed) if pushed.tag.as_str() == "1.0-alt1" && pushed.options.build.is_some())
+    );
+}
+
+#[test]
+fn with_neither_bot_nor_spool_it_stays_open_for_the_bot() {
+    let world = World::new();
+    let work = world.clone_of("alice", "a");
+    work.tag("1.0-alt1");
+    std::fs::remove_dir(world.path("spool")).unwrap();
+    let ran = work.push(["-obuild", "1.0-alt1"]).passed();
+    assert!(ran.err.contains("could not be handed over"), "{}", ran.err);
+    assert_eq!(world.ledger().open_claims().unwrap().len(), 1);
+}
+
+/// A push whose refs are written and whose `post-receive` has not run: as after a kill just before it.
+fn claimed(world: &World, name: &str) -> (TagPushed, String) {
+    let hello = world.hello();
+    let stub = hello.join("hooks/post-receive");
+    let aside = hello.join("post-receive-aside");
+    std::fs::rename(&stub, &aside).unwrap();
+    let work = world.clone_of("alice", name);
+    work.tag(name);
+    work.push(["-obuild", name]).passed();
+    std::fs::rename(&aside, &stub).unwrap();
+    let mut open = world.ledger().open_claims().unwrap();
+    open.retain(|claim| claim.pushed.tag.as_str() == name);
+    let pushed = open.pop().expect("it is open").pushed;
+    let line = format!("{} {} refs/tags/{name}\n", "0".repeat(40), pushed.object);
+    (pushed, line)
+}
+
+fn post_receive(world: &World) -> Command {
+    let mut command = Command::new(HOOK);
+    command
+        .arg("--config")
+        .arg(world.path("windlass.toml"))
+        .arg("post-receive")
+        .current_dir(world.hello());
+    command
+        .env("GIT_DIR", ".")
+        .env("WINDLASS_USER", "alice")
+        .stdin(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_client_that_hangs_up_changes_nothing() {
+    let world = World::new();
+    let (pushed, line) = claimed(&world, "1.0-alt1");
+    // Nobody reads: the first write fails with EPIPE, as when a connection is gone.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut hook = post_receive(&world).stderr(writer).spawn().unwrap();
+    hook.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+    assert!(hook.wait().unwrap().success());
+    assert_eq!(world.spooled()[0].id, pushed.request_id());
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_lost_and_nothing_is_twice() {
+    let world = World::new();
+    for round in 0..40_u32 {
+        let name = format!("1.{round}-alt1");
+        let (pushed, line) = claimed(&world, &name);
+        let id = pushed.request_id();
+        let mut hook = post_receive(&world).stderr(Stdio::null()).spawn().unwrap();
+        let _ = hook.stdin.take().unwrap().write_all(line.as_bytes());
+        // Spread over the few milliseconds that it lives.
+        let until = std::time::Instant::now() + Duration::from_micros(u64::from(round) * 150);
+        while std::time::Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        let _ = hook.kill();
+        hook.wait().unwrap();
+        let spooled = world.spooled().iter().any(|request| request.id == id);
+        let open = world.ledger().open_claim(&id).unwrap();
+        assert!(spooled || open.is_some(), "round {round}: lost");
+        // What the bot does then: it takes the open one up under the very same id, so that both are one.
+        assert!(open.is_none_or(|claim| claim.pushed == pushed));
+        let others = world
+            .spooled()
+            .iter()
+            .filter(|request| matches!(&request.body, Body::TagPushed(other) if other.tag == pushed.tag))
+            .count();
+        assert!(others <= 1, "round {round}");
+    }
+}
