@@ -1,5 +1,6 @@
 //! Does. The daemon and the command line as a library, so that tests and developer commands can call its parts.
 
+pub mod backup;
 pub mod cli;
 pub mod commands;
 pub mod config;

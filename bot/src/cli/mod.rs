@@ -4,6 +4,7 @@
 //! What it returns, or the error that it ends with, becomes the exit code in [`crate::exit`].
 
 pub mod acl;
+pub mod backup;
 pub mod build;
 pub mod completions;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod keys;
 pub mod man;
 pub mod people;
 pub mod remote;
+pub mod restore;
 pub mod serve;
 pub mod tag;
 pub mod task;
@@ -84,6 +86,10 @@ pub enum Command {
     Config(config::Args),
     /// Show, check or rebuild the journal
     Journal(journal::Args),
+    /// Copy all that cannot be made again into one directory
+    Backup(backup::Args),
+    /// Bring a backup back
+    Restore(restore::Args),
     /// Print the completions for a shell
     Completions(completions::Args),
     /// Print the manual page, or write all of them into a directory
@@ -104,6 +110,8 @@ impl Command {
             Self::Tag(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),
+            Self::Backup(args) => args.run(context),
+            Self::Restore(args) => args.run(context),
             Self::Completions(args) => args.run(context),
             Self::Man(args) => args.run(context),
         }

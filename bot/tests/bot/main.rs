@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
 
+mod backup;
 mod crash;
 mod door;
 mod follow;

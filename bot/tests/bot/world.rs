@@ -43,6 +43,15 @@ impl World {
         Self::with("")
     }
 
+    /// A set-up in which nobody is known yet.
+    pub(crate) fn empty() -> Self {
+        let world = Self::new();
+        for name in ["alice", "bob"] {
+            std::fs::remove_file(world.path(&format!("people/{name}.toml"))).unwrap();
+        }
+        world
+    }
+
     /// The same, with more in the configuration.
     pub(crate) fn with(more: &str) -> Self {
         let root = tempfile::Builder::new().prefix("windlass-").tempdir().unwrap();
@@ -52,9 +61,9 @@ impl World {
         }
         std::fs::write(path.join("people/alice.toml"), "roles = ['superuser']\n").unwrap();
         std::fs::write(path.join("people/bob.toml"), "").unwrap();
-        let uid = rustix::process::geteuid().as_raw();
+        let user = windlass::layout::unix::user_name(rustix::process::geteuid().as_raw());
         let config = format!(
-            "[paths]\nroot = '{}'\n[users]\ngit = '{uid}'\nbot = '{uid}'\nlocal = 'alice'\n[[repository]]\nname = 'main'\n{more}",
+            "[paths]\nroot = '{}'\n[users]\ngit = '{user}'\nbot = '{user}'\nlocal = 'alice'\n[[repository]]\nname = 'main'\n{more}",
             path.display()
         );
         std::fs::write(path.join("windlass.toml"), config).unwrap();
