@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use windlass_core::id::UserName;
 use windlass_core::people::Person;
-use windlass_core::signing::openpgp::Outline;
+use windlass_core::signing::openpgp::{Outline, handles_of_all};
 use windlass_core::signing::ssh::fingerprint_of;
 
 use super::KeyringError;
@@ -189,9 +189,7 @@ pub(super) fn handles(person: &Person) -> Vec<String> {
     let mut handles = Vec::new();
     for text in &person.openpgp {
         // One that cannot be read has no handles; lint tells.
-        for outline in Outline::of_all(text.as_bytes()).unwrap_or_default() {
-            handles.extend(outline.handles);
-        }
+        handles.extend(handles_of_all(text.as_bytes()).unwrap_or_default());
     }
     handles.extend(
         person

@@ -10,6 +10,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use windlass_core::id::UserName;
@@ -73,7 +74,10 @@ impl Index {
     pub(super) fn write(&self, path: &Path) -> std::io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(".index-").tempfile_in(directory)?;
-        // The group of the directory reads it, as it reads the people's files.
+        // The group of the directory reads it, as it reads the people's files. Whoever may not give it to that group still
+        // has an index for himself.
+        let group = std::fs::metadata(directory)?.gid();
+        let _ = std::os::unix::fs::fchown(file.as_file(), None, Some(group));
         let readable = std::os::unix::fs::PermissionsExt::from_mode(0o640);
         file.as_file().set_permissions(readable)?;
         file.write_all(self.text.as_bytes())?;

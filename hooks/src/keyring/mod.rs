@@ -34,11 +34,18 @@ pub struct Keyring {
     directory: PathBuf,
     allowed_signers: PathBuf,
     index: Mutex<Arc<Index>>,
-    read: Mutex<HashMap<UserName, Read>>,
+    read: Mutex<HashMap<UserName, Arc<Known>>>,
 }
 
-/// A person as read, and what the files were like then.
-type Read = (Vec<Stamp>, Arc<Person>);
+/// A person as read.
+#[derive(Debug)]
+struct Known {
+    /// What the files were like then.
+    stamps: Vec<Stamp>,
+    person: Arc<Person>,
+    /// What the person's keys are looked up by.
+    handles: Vec<String>,
+}
 
 /// The keyring cannot be read. This says nothing about any tag.
 #[derive(Debug, thiserror::Error)]
@@ -113,22 +120,32 @@ impl Keyring {
     /// # Errors
     /// A file is there and cannot be read or understood.
     pub fn person(&self, name: &UserName) -> Result<Option<Arc<Person>>, KeyringError> {
+        Ok(self.known(name)?.map(|known| Arc::clone(&known.person)))
+    }
+
+    /// Reads a person, unless the files are as they were when they were read last.
+    fn known(&self, name: &UserName) -> Result<Option<Arc<Known>>, KeyringError> {
         let stamps = files::stamps(&self.directory, name)?;
         if stamps.is_empty() {
             return Ok(None);
         }
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, person)) = read.get(name)
-            && *known == stamps
+        if let Some(known) = read.get(name)
+            && known.stamps == stamps
         {
-            return Ok(Some(Arc::clone(person)));
+            return Ok(Some(Arc::clone(known)));
         }
         let Some(person) = files::person(&self.directory, name)? else {
             return Ok(None);
         };
-        let person = Arc::new(person);
-        read.insert(name.clone(), (stamps, Arc::clone(&person)));
-        Ok(Some(person))
+        let handles = files::handles(&person);
+        let known = Arc::new(Known {
+            stamps,
+            person: Arc::new(person),
+            handles,
+        });
+        read.insert(name.clone(), Arc::clone(&known));
+        Ok(Some(known))
     }
 
     /// Everybody, and the files that cannot be read or understood.
@@ -145,11 +162,8 @@ impl Keyring {
     /// The directory, or a file that has to be read, cannot be.
     pub fn people_with_keys(&self, hints: &[KeyHint]) -> Result<Vec<Arc<Person>>, KeyringError> {
         let wanted: Vec<String> = hints.iter().map(|hint| hint.as_str().to_owned()).collect();
-        self.find(&wanted, |person| {
-            let handles = files::handles(person);
-            hints
-                .iter()
-                .any(|hint| handles.iter().any(|handle| handle == hint.as_str()))
+        self.find(&wanted, |known| {
+            wanted.iter().any(|handle| known.handles.contains(handle))
         })
     }
 
@@ -161,7 +175,9 @@ impl Keyring {
         let Ok(address) = std::str::from_utf8(address) else {
             return Ok(Vec::new());
         };
-        self.find(&[index::address_handle(address)], |person| person.has_address(address))
+        self.find(&[index::address_handle(address)], |known| {
+            known.person.has_address(address)
+        })
     }
 
     /// Keys that are named apart from people; `None` when there is no such file.
@@ -205,6 +221,16 @@ impl Keyring {
         Ok(findings)
     }
 
+    /// Whether the index beside the files was made from what they are now. With another one, or none, every process that
+    /// meets an unknown key reads everybody.
+    ///
+    /// # Errors
+    /// [`KeyringError::Read`] when the directory cannot be listed.
+    pub fn index_is_current(&self) -> Result<bool, KeyringError> {
+        let listing = files::listing(&self.directory)?;
+        Ok(Index::read(&self.directory.join(INDEX)).is_some_and(|index| index.is_of(&listing)))
+    }
+
     /// Makes the index anew and writes it beside the files: whoever changes a file calls this.
     ///
     /// # Errors
@@ -218,7 +244,7 @@ impl Keyring {
     }
 
     /// Whom the index names under one of the handles, if their files bear it out; else whom the directory itself does.
-    fn find(&self, handles: &[String], bears_out: impl Fn(&Person) -> bool) -> Result<Vec<Arc<Person>>, KeyringError> {
+    fn find(&self, handles: &[String], bears_out: impl Fn(&Known) -> bool) -> Result<Vec<Arc<Person>>, KeyringError> {
         let index = Arc::clone(&self.index.lock().unwrap_or_else(PoisonError::into_inner));
         let found = self.look_up(&index, handles, &bears_out)?;
         if !found.is_empty() {
@@ -239,15 +265,15 @@ impl Keyring {
         &self,
         index: &Index,
         handles: &[String],
-        bears_out: &impl Fn(&Person) -> bool,
+        bears_out: &impl Fn(&Known) -> bool,
     ) -> Result<Vec<Arc<Person>>, KeyringError> {
         let mut names: Vec<UserName> = handles.iter().flat_map(|handle| index.names(handle)).collect();
         names.sort();
         names.dedup();
         let mut found = Vec::new();
         for name in names {
-            match self.person(&name) {
-                Ok(Some(person)) if bears_out(&person) => found.push(person),
+            match self.known(&name) {
+                Ok(Some(known)) if bears_out(&known) => found.push(Arc::clone(&known.person)),
                 // Gone, changed since, or broken: the directory itself will tell.
                 Ok(_) | Err(KeyringError::Malformed { .. }) => {}
                 Err(error) => return Err(error),

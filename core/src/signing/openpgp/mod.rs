@@ -12,7 +12,7 @@ use std::io::Read as _;
 
 use jiff::Timestamp;
 use sequoia_openpgp::armor;
-use sequoia_openpgp::cert::raw::RawCertParser;
+use sequoia_openpgp::cert::raw::{RawCert, RawCertParser};
 use sequoia_openpgp::packet::Signature;
 use sequoia_openpgp::parse::{PacketParser, PacketParserResult, Parse};
 use sequoia_openpgp::types::{HashAlgorithm, SignatureType};
@@ -175,11 +175,7 @@ impl Outline {
         let mut outlines = Vec::new();
         for raw in parser {
             let raw = raw.map_err(|why| format!("{why:#}"))?;
-            let mut handles = Vec::new();
-            for key in raw.keys() {
-                handles.push(key.fingerprint().to_hex());
-                handles.push(key.keyid().to_hex());
-            }
+            let handles = handles(&raw);
             let addresses = raw
                 .userids()
                 .filter_map(|id| id.email().ok().flatten().map(str::to_owned))
@@ -197,6 +193,25 @@ impl Outline {
         }
         Ok(outlines)
     }
+}
+
+/// The [`Outline::handles`] of all certificates in a file's bytes, and nothing else of them.
+///
+/// # Errors
+/// Why the bytes, or one of the certificates, cannot be read.
+pub fn handles_of_all(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let parser = RawCertParser::from_bytes(bytes).map_err(|why| format!("{why:#}"))?;
+    let mut all = Vec::new();
+    for raw in parser {
+        all.extend(handles(&raw.map_err(|why| format!("{why:#}"))?));
+    }
+    Ok(all)
+}
+
+fn handles(raw: &RawCert<'_>) -> Vec<String> {
+    raw.keys()
+        .flat_map(|key| [key.fingerprint().to_hex(), key.keyid().to_hex()])
+        .collect()
 }
 
 fn armored(bytes: &[u8]) -> std::io::Result<String> {
