@@ -117,6 +117,9 @@ impl<'a> Case<'a> {
         if let (Identity::Required, Some(signer)) = (policy.identity, &outcome.signer) {
             reasons.extend(self.identity(signer, how, policy));
         }
+        for reason in &mut reasons {
+            self.fill_in(reason);
+        }
         let verdict = match outcome.signer {
             Some(signer) if reasons.is_empty() => Verdict::Good(signer),
             Some(_) => Verdict::Refused(reasons),
@@ -128,6 +131,15 @@ impl<'a> Case<'a> {
             }
         };
         Judgement { verdict, facts }
+    }
+
+    /// Hints say `NAME COMMIT` where the tag is to be made anew: this tag's, when it has a name that can be told.
+    fn fill_in(&self, reason: &mut Refusal) {
+        if let (Some(hint), Some(name)) = (&mut reason.hint, &self.reading.name) {
+            *hint = hint
+                .replace("-f NAME COMMIT", &format!("-f {name} {name}^{{}}"))
+                .replace("-f NAME ", &format!("-f {name} "));
+        }
     }
 
     fn name(&self, how: &Circumstances<'_>) -> Option<Refusal> {

@@ -106,7 +106,7 @@ pub fn lint(people: &[Person], measure: &Measure) -> Vec<Finding> {
                     format!("{} has no key to sign with", person.name),
                 )
                 .of(&person.name)
-                .hint(format!("windlass keys add {} KEY-FILE", person.name)),
+                .hint(format!("windlass keys add {} FILE", person.name)),
             );
         }
     }
@@ -119,7 +119,7 @@ fn bad_certificate(person: &Person, why: &str) -> Finding {
     Finding::new(Severity::Error, "bad_certificate", message)
         .of(&person.name)
         .hint(format!(
-            "export it anew: gpg --armor --export FINGERPRINT > KEY-FILE, windlass keys add {} KEY-FILE",
+            "export it anew: gpg --armor --export FINGERPRINT > FILE, windlass keys add {} FILE",
             person.name
         ))
 }
@@ -170,7 +170,7 @@ fn certificate(person: &Person, cert: &Cert, measure: &Measure) -> Vec<Finding> 
             )
             .key(whole.clone())
             .hint(format!(
-                "gpg --quick-add-key {whole} default sign 1y, then windlass keys add {owner} KEY-FILE"
+                "gpg --quick-add-key {whole} default sign 1y, then windlass keys add {owner} FILE"
             )),
         );
         return findings;
@@ -194,7 +194,7 @@ fn certificate(person: &Person, cert: &Cert, measure: &Measure) -> Vec<Finding> 
         && let Some(left) = soon(end, measure)
     {
         findings.push(expires_soon(owner, &whole, left).hint(format!(
-            "gpg --quick-set-expire {whole} 1y (and once more with '*' for subkeys), then windlass keys add {owner} KEY-FILE"
+            "gpg --quick-set-expire {whole} 1y (and once more with '*' for subkeys), then windlass keys add {owner} FILE"
         )));
     }
     findings
@@ -202,7 +202,7 @@ fn certificate(person: &Person, cert: &Cert, measure: &Measure) -> Vec<Finding> 
 
 fn soon(end: SystemTime, measure: &Measure) -> Option<u64> {
     let left = end.duration_since(measure.now.into()).ok()?;
-    (left <= measure.warn_before).then(|| left.as_secs() / 86_400)
+    (left <= measure.warn_before).then_some(left.as_secs() / 86_400)
 }
 
 fn expires_soon(owner: &UserName, key: &str, days: u64) -> Finding {
@@ -252,18 +252,16 @@ fn fault_found(owner: &UserName, key: &Fingerprint, fault: &Fault, measure: &Mea
         ),
     };
     let hint = match fault.kind {
-        FaultKind::Expired => format!("gpg --quick-set-expire {key} 1y, then windlass keys add {owner} KEY-FILE"),
+        FaultKind::Expired => format!("gpg --quick-set-expire {key} 1y, then windlass keys add {owner} FILE"),
         FaultKind::Sha1SelfSignature => {
-            format!(
-                "gpg --cert-digest-algo SHA512 --quick-set-expire {key} 1y, then windlass keys add {owner} KEY-FILE"
-            )
+            format!("gpg --cert-digest-algo SHA512 --quick-set-expire {key} 1y, then windlass keys add {owner} FILE")
         }
         FaultKind::NotYetValid
         | FaultKind::Retired
         | FaultKind::Compromised
         | FaultKind::NotForSigning
         | FaultKind::WeakKey
-        | FaultKind::Broken => format!("have another key added: windlass keys add {owner} KEY-FILE"),
+        | FaultKind::Broken => format!("have another key added: windlass keys add {owner} FILE"),
     };
     Finding::new(severity, code, format!("{owner}'s key {key} {}", escaped(&what)))
         .key(key)
@@ -278,7 +276,7 @@ fn ssh_keys(person: &Person, measure: &Measure) -> Vec<Finding> {
             Ok(print) => print.to_string(),
             Err(why) => {
                 let message = format!("an SSH key of {owner} cannot be read: {}", escaped(&why));
-                let hint = format!("windlass keys add {owner} KEY-FILE, with the .pub file");
+                let hint = format!("windlass keys add {owner} FILE, with the .pub file");
                 findings.push(
                     Finding::new(Severity::Error, "bad_ssh_key", message)
                         .of(owner)
@@ -296,9 +294,7 @@ fn ssh_keys(person: &Person, measure: &Measure) -> Vec<Finding> {
                 )
                 .of(owner)
                 .key(print.clone())
-                .hint(format!(
-                    "ssh-keygen -t ed25519, then windlass keys add {owner} KEY-FILE"
-                )),
+                .hint(format!("ssh-keygen -t ed25519, then windlass keys add {owner} FILE")),
             );
         }
         let Some(end) = key.valid_before else { continue };

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::verdict::ObjectKind;
-use crate::escape::escaped_bytes;
+use crate::escape::{escaped, escaped_bytes};
 use crate::id::{ObjectId, SourcePath, UserName};
 use crate::refusal::Refusal;
 
@@ -29,6 +29,16 @@ fn shown_lossy(text: &str) -> String {
     shown(text.as_bytes())
 }
 
+/// What a library says of a failure, on one line.
+fn detail(text: &str) -> String {
+    let mut text = escaped(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    if text.chars().count() > 3 * SHOWN {
+        text = text.chars().take(3 * SHOWN).collect();
+        text.push('…');
+    }
+    text
+}
+
 // The object
 
 pub(super) fn missing_object(object: &ObjectId) -> Refusal {
@@ -45,7 +55,7 @@ pub(super) fn lightweight(object: &ObjectId, kind: ObjectKind) -> Refusal {
         "unsigned",
         format!("the tag points straight at {kind} {object}: it is lightweight, nobody signed it"),
     )
-    .hint("replace it by a signed one: git tag -s -f NAME COMMIT")
+    .hint(format!("replace it by a signed one: git tag -s -f NAME {object}"))
 }
 
 pub(super) fn object_too_large(size: u64, limit: u64) -> Refusal {
@@ -98,7 +108,7 @@ pub(super) fn missing_target(target: &ObjectId) -> Refusal {
 
 pub(super) fn nested_tag(target: &str) -> Refusal {
     Refusal::new("nested_tag", format!("the tag points at another tag, {target}"))
-        .hint("tag the commit: git tag -s -f NAME COMMIT^{commit}")
+        .hint("tag the commit: git tag -s -f NAME COMMIT")
 }
 
 pub(super) fn not_a_commit(kind: &str, target: &str) -> Refusal {
@@ -106,7 +116,7 @@ pub(super) fn not_a_commit(kind: &str, target: &str) -> Refusal {
         "not_a_commit",
         format!("the tag points at a {kind}, {target}; only commits are built"),
     )
-    .hint("tag a commit: git tag -s -f NAME COMMIT")
+    .hint("tag a commit: git tag -s -f NAME HEAD")
 }
 
 // Its structure
@@ -215,7 +225,7 @@ pub(super) fn unsupported_armor(line: &[u8]) -> Refusal {
 pub(super) fn unsupported_signature(what: &str) -> Refusal {
     Refusal::new(
         "unsupported_signature",
-        format!("the signature cannot be used: {}", shown_lossy(what)),
+        format!("the signature cannot be used: {}", detail(what)),
     )
     .hint(SIGN_AGAIN)
 }
@@ -229,11 +239,7 @@ pub(super) fn trailing_bytes(count: usize) -> Refusal {
 }
 
 pub(super) fn bad_armor(why: &str) -> Refusal {
-    Refusal::new(
-        "bad_armor",
-        format!("the signature cannot be read: {}", shown_lossy(why)),
-    )
-    .hint(SIGN_AGAIN)
+    Refusal::new("bad_armor", format!("the signature cannot be read: {}", detail(why))).hint(SIGN_AGAIN)
 }
 
 pub(super) fn text_signature() -> Refusal {
@@ -321,7 +327,7 @@ pub(super) fn unknown_key(named: &str) -> Refusal {
         "unknown_key",
         format!("the signature names key {}, which is nobody's here", shown_lossy(named)),
     )
-    .hint("have the key added on the server: windlass keys add USER KEY-FILE")
+    .hint("have the key added on the server: windlass keys add USER FILE")
 }
 
 pub(super) fn no_issuer() -> Refusal {
@@ -340,13 +346,10 @@ pub(super) fn two_owners(key: &str, owners: &[&UserName]) -> Refusal {
 pub(super) fn unreadable_certificate(key: &str, owner: &UserName, why: &str) -> Refusal {
     Refusal::new(
         "bad_certificate",
-        format!(
-            "{owner}'s certificate for key {key} cannot be used: {}",
-            shown_lossy(why)
-        ),
+        format!("{owner}'s certificate for key {key} cannot be used: {}", detail(why)),
     )
     .hint(format!(
-        "export it anew and have it replaced: windlass keys add {owner} KEY-FILE"
+        "export it anew and have it replaced: windlass keys add {owner} FILE"
     ))
 }
 
@@ -358,45 +361,54 @@ pub(super) fn not_yet_valid(key: &str, owner: &UserName, why: &str) -> Refusal {
     .hint("sign anew, with your clock right: git tag -s -f NAME COMMIT")
 }
 
-pub(super) fn expired_key(key: &str, owner: &UserName, when: &str) -> Refusal {
+pub(super) fn expired_key(key: &str, whole: &str, owner: &UserName, when: &str) -> Refusal {
+    let subkeys = if key == whole {
+        String::new()
+    } else {
+        format!(" && gpg --quick-set-expire {whole} 1y '*'")
+    };
     Refusal::new("expired_key", format!("{owner}'s key {key} {when}")).hint(format!(
-        "gpg --quick-set-expire {key} 1y (and once more with '*' for subkeys), then have it replaced: windlass keys add {owner} KEY-FILE"
+        "gpg --quick-set-expire {whole} 1y{subkeys} && gpg --armor --export {whole} > {owner}.asc; then, on the server: windlass keys add {owner} {owner}.asc"
     ))
 }
 
 pub(super) fn revoked_key(key: &str, owner: &UserName, why: &str) -> Refusal {
     Refusal::new(
         "revoked_key",
-        format!("{owner}'s key {key} is revoked: {}", shown_lossy(why)),
+        format!("{owner}'s key {key} is revoked: {}", detail(why)),
     )
     .hint(format!(
-        "sign with another key, and have it added: windlass keys add {owner} KEY-FILE"
+        "sign with another key, and have it added: windlass keys add {owner} FILE"
     ))
 }
 
 pub(super) fn wrong_key_flags(key: &str, owner: &UserName) -> Refusal {
-    Refusal::new("wrong_key_flags", format!("{owner}'s key {key} is not one for signing data")).hint(
-        "add a subkey that signs: gpg --quick-add-key FINGERPRINT default sign 1y, then windlass keys add USER KEY-FILE",
+    Refusal::new(
+        "wrong_key_flags",
+        format!("{owner}'s key {key} is not one for signing data"),
     )
+    .hint("add a subkey that signs: gpg --quick-add-key FINGERPRINT default sign 1y, then windlass keys add USER FILE")
 }
 
-pub(super) fn sha1_self_signature(key: &str, owner: &UserName) -> Refusal {
+pub(super) fn sha1_self_signature(key: &str, whole: &str, owner: &UserName) -> Refusal {
+    // The certificate is renewed by one command, its subkeys by one more.
+    let subkeys = if key == whole {
+        String::new()
+    } else {
+        format!(" && gpg --cert-digest-algo SHA512 --quick-set-expire {whole} 1y '*'")
+    };
     Refusal::new(
         "sha1_self_signature",
-        format!("{owner}'s certificate {key} holds together by signatures over SHA-1, which can be forged"),
+        format!("{owner}'s key {key} is held together by signatures over SHA-1, which can be forged"),
     )
     .hint(format!(
-        "renew them: gpg --cert-digest-algo SHA512 --quick-set-expire {key} 1y, then windlass keys add {owner} KEY-FILE (or, on the server, signing.allow_sha1_self_signatures = true)"
+        "renew them: gpg --cert-digest-algo SHA512 --quick-set-expire {whole} 1y{subkeys} && gpg --armor --export {whole} > {owner}.asc; on the server: windlass keys add {owner} {owner}.asc; then sign anew: git tag -s -f NAME COMMIT (an administrator may also set signing.allow_sha1_self_signatures)"
     ))
 }
 
 pub(super) fn weak_key(key: &str, owner: &UserName, why: &str) -> Refusal {
-    Refusal::new(
-        "weak_key",
-        format!("{owner}'s key {key} is too weak: {}", shown_lossy(why)),
-    )
-    .hint(format!(
-        "make a new one: gpg --quick-gen-key ADDRESS ed25519 sign 1y, then windlass keys add {owner} KEY-FILE"
+    Refusal::new("weak_key", format!("{owner}'s key {key} is too weak: {}", detail(why))).hint(format!(
+        "make a new one: gpg --quick-gen-key ADDRESS ed25519 sign 1y, then windlass keys add {owner} FILE"
     ))
 }
 
@@ -415,7 +427,7 @@ pub(super) fn weak_ssh_key(key: &str) -> Refusal {
         "weak_key",
         format!("SSH key {key} is too weak: an RSA key of less than 2048 bits"),
     )
-    .hint("make a new one and have it added: ssh-keygen -t ed25519, then windlass keys add USER KEY-FILE")
+    .hint("make a new one and have it added: ssh-keygen -t ed25519, then windlass keys add USER FILE")
 }
 
 pub(super) fn bad_ssh_signature(key: &str, whose: &str, algorithm: &str) -> Refusal {
@@ -454,7 +466,7 @@ pub(super) fn ssh_key_not_for_signing(key: &str, owner: &UserName) -> Refusal {
         format!("{owner}'s SSH key {key} is for logging in, not for signing"),
     )
     .hint(format!(
-        "have it added for signing too: windlass keys add {owner} KEY-FILE --use sign"
+        "have it added for signing too: windlass keys add {owner} --ssh FILE --sign"
     ))
 }
 
@@ -477,7 +489,7 @@ pub(super) fn ssh_key_not_yet_valid(key: &str, whose: &str, begins: Timestamp) -
 pub(super) fn ssh_certificate(why: &str) -> Refusal {
     Refusal::new(
         "bad_certificate",
-        format!("the SSH certificate that signed cannot be used: {}", shown_lossy(why)),
+        format!("the SSH certificate that signed cannot be used: {}", detail(why)),
     )
     .hint("have a new certificate made by the authority: ssh-keygen -s CA-KEY -I ID -n PRINCIPAL -V +52w KEY.pub")
 }
@@ -509,8 +521,8 @@ pub(super) fn unknown_owner(key: &str, principals: &str) -> Refusal {
 
 pub(super) fn tagger_mismatch(three: &Three<'_>) -> Refusal {
     Refusal::new("tagger_mismatch", format!("{three}: tagger and owner of the key must be one person")).hint(format!(
-        "git config user.email ADDRESS with one of {}'s, then git tag -s -f NAME COMMIT; or have the address added: windlass people add",
-        three.owner
+        "git config user.email ADDRESS with one of {}'s, then git tag -s -f NAME COMMIT; or have the address added on the server, in people/{}.toml",
+        three.owner, three.owner
     ))
 }
 

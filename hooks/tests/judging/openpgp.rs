@@ -261,6 +261,28 @@ fn sha1_self_signatures_are_refused_unless_switched_on() {
     assert_eq!(world.codes(&signed), NONE);
 }
 
+/// What the hint says, done.
+#[test]
+fn renewed_self_signatures_are_taken() {
+    let world = with("rsa2048", &["--cert-digest-algo", "SHA1"]);
+    let whole = world.fingerprint("alice");
+    let refused = world.judge(&world.signed(SIGNED, &["--digest-algo", "SHA256"]));
+    assert_eq!(codes(&refused), ["sha1_self_signature"]);
+    let hint = refused.verdict.reasons()[0].hint.clone().unwrap();
+    let renew = [
+        "--batch",
+        "--cert-digest-algo",
+        "SHA512",
+        "--quick-set-expire",
+        &whole,
+        "1y",
+    ];
+    assert!(hint.contains(&format!("gpg {} &&", renew[1..].join(" "))), "{hint}");
+    world.gpg("20260301T000000", &renew, b"");
+    world.enrol("alice");
+    assert_eq!(world.codes(&world.signed(SIGNED, &[])), NONE);
+}
+
 #[test]
 fn a_signature_over_text_is_refused() {
     let world = with("ed25519", &[]);

@@ -6,19 +6,13 @@ use sequoia_openpgp::packet::Tag;
 use sequoia_openpgp::parse::Parse as _;
 
 /// Whether any certificate in the bytes has a secret key with it. Bytes that cannot be read have none.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "Sequoia's enum has every packet there is; two are secret"
-)]
 pub fn holds_secret(bytes: &[u8]) -> bool {
     let Ok(parser) = RawCertParser::from_bytes(bytes) else {
         return false;
     };
     parser.flatten().any(|cert| {
-        cert.packets().any(|packet| match packet.tag() {
-            Tag::SecretKey | Tag::SecretSubkey => true,
-            _ => false,
-        })
+        cert.packets()
+            .any(|packet| matches!(packet.tag(), Tag::SecretKey | Tag::SecretSubkey))
     })
 }
 

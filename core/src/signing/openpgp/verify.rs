@@ -164,16 +164,16 @@ fn faults(
     at: &[SystemTime],
     rules: &StandardPolicy<'_>,
 ) -> Vec<Refusal> {
-    let name = key.to_hex();
+    let (name, whole) = (key.to_hex(), cert.fingerprint().to_hex());
     let mut reasons: Vec<Refusal> = Vec::new();
     for at in at {
         for fault in Standing::of(cert, key, *at, rules).faults {
             let refusal = match fault.kind {
                 FaultKind::NotYetValid => reason::not_yet_valid(&name, owner, &fault.detail),
-                FaultKind::Expired => reason::expired_key(&name, owner, &fault.detail),
+                FaultKind::Expired => reason::expired_key(&name, &whole, owner, &fault.detail),
                 FaultKind::Retired | FaultKind::Compromised => reason::revoked_key(&name, owner, &fault.detail),
                 FaultKind::NotForSigning => reason::wrong_key_flags(&name, owner),
-                FaultKind::Sha1SelfSignature => reason::sha1_self_signature(&name, owner),
+                FaultKind::Sha1SelfSignature => reason::sha1_self_signature(&name, &whole, owner),
                 FaultKind::WeakKey => reason::weak_key(&name, owner, &fault.detail),
                 FaultKind::Broken => reason::unreadable_certificate(&name, owner, &fault.detail),
             };

@@ -290,4 +290,16 @@ mod tests {
     fn times(#[case] text: &str, #[case] moment: Option<&str>) {
         assert_eq!(time(text).ok().map(|time| time.to_string()).as_deref(), moment);
     }
+
+    #[test]
+    fn fuzz_lines_never_panic() {
+        bolero::check!()
+            .with_iterations(3_000)
+            .with_type::<(String, String)>()
+            .for_each(|(options, rest)| {
+                let _ = AllowedSigners::parse(options);
+                let _ = AllowedSigners::parse(&format!("alice@example.org {options} {KEY} {rest}"));
+                pattern_list(options, rest.as_bytes());
+            });
+    }
 }

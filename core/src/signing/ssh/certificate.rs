@@ -164,3 +164,57 @@ fn moment(seconds: u64) -> String {
         .and_then(|seconds| Timestamp::from_second(seconds).ok());
     moment.map_or_else(|| "a day out of range".to_owned(), |moment| moment.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From ssh-key's documentation: an Ed25519 key, certified by a P-256 one.
+    const BASE64: &str = "AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29tAAAAIE7x9ln6uZLLkfXM8iatrnAAuytVHeCznU8VlEgx7TvLAAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqtiAAAAAAAAAAAAAAABAAAAFGVkMjU1MTktd2l0aC1wMjU2LWNhAAAAAAAAAABiUZm7AAAAAPTaMrsAAAAAAAAAggAAABVwZXJtaXQtWDExLWZvcndhcmRpbmcAAAAAAAAAF3Blcm1pdC1hZ2VudC1mb3J3YXJkaW5nAAAAAAAAABZwZXJtaXQtcG9ydC1mb3J3YXJkaW5nAAAAAAAAAApwZXJtaXQtcHR5AAAAAAAAAA5wZXJtaXQtdXNlci1yYwAAAAAAAAAAAAAAaAAAABNlY2RzYS1zaGEyLW5pc3RwMjU2AAAACG5pc3RwMjU2AAAAQQR8H9hzDOU0V76NkkCY7DZIgw+SqoojY6xlb91FIfpjE+UR8YkbTp5ar44ULQatFaZqQlfz8FHYTooOL5G6gHBHAAAAZAAAABNlY2RzYS1zaGEyLW5pc3RwMjU2AAAASQAAACEA/0Cwxhkac5AeNYE958j8GgvmkIESDH1TE7QYIqxsFsIAAAAgTEw8WVjlz8AnvyaKGOUELMpyFFJagtD2JFAIAJvilrc=";
+
+    fn blob() -> Vec<u8> {
+        super::super::wire::base64(BASE64.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_is_read_and_its_authority_believed() {
+        let certificate = Certificate::parse(&blob()).unwrap();
+        let at = "2023-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(certificate.faults(b"alice", at), ["it is for nobody, not for alice"]);
+    }
+
+    #[test]
+    fn any_changed_byte_is_noticed() {
+        let at = "2023-01-01T00:00:00Z".parse().unwrap();
+        let good = blob();
+        for place in 0..good.len() {
+            let mut changed = good.clone();
+            changed[place] ^= 1;
+            // Either it cannot be read, or the authority's signature does not hold.
+            if let Ok(certificate) = Certificate::parse(&changed) {
+                assert!(
+                    certificate.faults(b"alice", at)[0].starts_with("its authority"),
+                    "byte {place}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn fuzz_certificates_never_panic() {
+        let seed = blob();
+        bolero::check!()
+            .with_iterations(3_000)
+            .with_type::<Vec<(u16, u8)>>()
+            .for_each(|changes| {
+                let mut bytes = seed.clone();
+                for (place, value) in changes {
+                    let place = usize::from(*place) % bytes.len();
+                    bytes[place] = *value;
+                }
+                if let Ok(certificate) = Certificate::parse(&bytes) {
+                    certificate.faults(b"alice", Timestamp::UNIX_EPOCH);
+                }
+            });
+    }
+}
