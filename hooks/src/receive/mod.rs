@@ -74,7 +74,7 @@ enum Asked {
 /// The program `windlass-hook`: words, git's environment and standard input; text to standard error; the exit code.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
     // What cannot be written to a client that hung up is not worth stopping for.
-    let mut err = io::stderr().lock();
+    let mut err = io::LineWriter::new(io::stderr().lock());
     let (config, hook) = match asked(words) {
         Ok(Asked::Hook { config, hook }) => (config, hook),
         Ok(Asked::Print(text)) => {

@@ -165,25 +165,35 @@ fn tell(context: &Context, place: &Place, done: &[Done], err: &mut impl Write) -
     tell_not_asked(context, done, source.name(), err)
 }
 
+/// The bot answers as to any command: a task's number is data, the rest is talk. Here it is read between other lines, so that the number
+/// is put into words.
 fn tell_answer(one: &Done, answer: &Answer, err: &mut impl Write) -> io::Result<()> {
+    let tag = &one.pushed.tag;
+    let good = answer.exit.unwrap_or(0) == 0;
+    match answer.accepted.flatten() {
+        Some(task) if good => writeln!(err, "windlass: tag '{tag}' is in task {task}")?,
+        _ if good => writeln!(
+            err,
+            "windlass: tag '{tag}' is on record as request {}",
+            one.pushed.request_id()
+        )?,
+        _ => writeln!(err, "windlass: tag '{tag}' is in, but it is not built:")?,
+    }
     for frame in &answer.talk {
         match frame {
-            Frame::Out(text) | Frame::Err(text) => err.write_all(text.as_bytes())?,
-            Frame::Accepted { .. } | Frame::Exit(_) => {}
-        }
-    }
-    if answer.talk.is_empty() || answer.exit.is_none() {
-        let tag = &one.pushed.tag;
-        match answer.accepted.flatten() {
-            Some(task) => writeln!(err, "windlass: tag '{tag}' is in task {task}")?,
-            None => writeln!(
-                err,
-                "windlass: tag '{tag}' is on record as request {}",
-                one.pushed.request_id()
-            )?,
+            Frame::Err(text) => text.lines().try_for_each(|line| tell_line(line, err))?,
+            Frame::Out(text) if answer.accepted.flatten().is_none() => {
+                text.lines().try_for_each(|line| tell_line(line, err))?;
+            }
+            Frame::Out(_) | Frame::Accepted { .. } | Frame::Exit(_) => {}
         }
     }
     Ok(())
+}
+
+fn tell_line(line: &str, err: &mut impl Write) -> io::Result<()> {
+    let own = line.is_empty() || line.starts_with("windlass: ") || line.starts_with("hint: ");
+    writeln!(err, "{}{line}", if own { "" } else { "windlass: " })
 }
 
 fn tell_not_asked(context: &Context, done: &[Done], source: &str, err: &mut impl Write) -> io::Result<()> {

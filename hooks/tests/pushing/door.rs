@@ -209,3 +209,28 @@ fn a_push_over_its_limits_is_stopped_and_told() {
     assert!(refs(&world.hello()).is_empty());
     assert!(ran.err.contains("files of 1MiB"), "{}", ran.err);
 }
+
+#[test]
+fn a_tag_that_needs_too_much_memory_is_stopped() {
+    let world = World::with("[ssh]\nmemory_limit = \"128MiB\"");
+    let work = world.clone_of("alice", "a");
+    work.git_by_ssh(&["push", "host:hello", "main"]).passed();
+    let head = run(work.git().args(["rev-parse", "HEAD"])).passed().out;
+    let mut bomb = format!(
+        "object {}\ntype commit\ntag 1.0-alt1\ntagger a <a@example.org> 1 +0000\n\n",
+        head.trim()
+    )
+    .into_bytes();
+    // Packed it is a few hundred kilobytes, far below receive.maxInputSize.
+    bomb.resize(256 << 20, b'a');
+    let file = world.path("bomb");
+    std::fs::write(&file, bomb).unwrap();
+    let object = run(work.git().args(["hash-object", "-t", "tag", "-w"]).arg(&file))
+        .passed()
+        .out;
+    run(work.git().args(["update-ref", "refs/tags/1.0-alt1", object.trim()])).passed();
+    let ran = work.git_by_ssh(&["push", "host:hello", "1.0-alt1"]);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.to_lowercase().contains("out of memory"), "{}", ran.err);
+    assert_eq!(refs(&world.hello()), ["refs/heads/main"]);
+}

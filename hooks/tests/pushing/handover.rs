@@ -22,7 +22,7 @@ fn bot(world: &World, requests: usize) -> std::thread::JoinHandle<Vec<Request>> 
                 .unwrap();
             let request = Request::parse(&line).unwrap();
             let id = &request.id;
-            write!(stream, "{{\"accepted\":{{\"request\":\"{id}\",\"task\":{number}}}}}\n{{\"out\":\"task {number}\\n\"}}\n{{\"exit\":0}}\n")
+            write!(stream, "{{\"accepted\":{{\"request\":\"{id}\",\"task\":{number}}}}}\n{{\"out\":\"{number}\\n\"}}\n{{\"exit\":0}}\n")
                 .unwrap();
             taken.push(request);
         }
@@ -41,7 +41,8 @@ fn the_bot_gets_it_and_its_answer_is_shown() {
         .push(["-obuild=sid", "-otest-only", "1.0-alt1", "1.0-alt2"])
         .passed();
     assert!(
-        ran.err.contains("remote: task 1") && ran.err.contains("remote: task 2"),
+        ran.err.contains("remote: windlass: tag '1.0-alt1' is in task 1")
+            && ran.err.contains("remote: windlass: tag '1.0-alt2' is in task 2"),
         "{}",
         ran.err
     );
@@ -120,18 +121,22 @@ fn claimed(world: &World, name: &str) -> (TagPushed, String) {
     (pushed, line)
 }
 
-fn post_receive(world: &World) -> Command {
+fn hook(world: &World, name: &str, source: &std::path::Path) -> Command {
     let mut command = Command::new(HOOK);
     command
         .arg("--config")
         .arg(world.path("windlass.toml"))
-        .arg("post-receive")
-        .current_dir(world.hello());
+        .arg(name)
+        .current_dir(source);
     command
         .env("GIT_DIR", ".")
         .env("WINDLASS_USER", "alice")
         .stdin(Stdio::piped());
     command
+}
+
+fn post_receive(world: &World) -> Command {
+    hook(world, "post-receive", &world.hello())
 }
 
 #[test]
@@ -148,21 +153,85 @@ fn a_client_that_hangs_up_changes_nothing() {
 }
 
 #[test]
+fn a_hangup_signal_does_not_stop_the_stub() {
+    let world = World::new();
+    let (pushed, line) = claimed(&world, "1.0-alt1");
+    let mut stub = Command::new(world.hello().join("hooks/post-receive"));
+    stub.current_dir(world.hello())
+        .env("GIT_DIR", ".")
+        .env("WINDLASS_USER", "alice")
+        .stdin(Stdio::piped());
+    let mut stub = stub.stderr(Stdio::null()).spawn().unwrap();
+    let comm = format!("/proc/{}/comm", stub.id());
+    while std::fs::read_to_string(&comm).unwrap().trim() != "windlass-hook" {
+        std::thread::yield_now();
+    }
+    run(Command::new("kill").args(["-HUP", &stub.id().to_string()])).passed();
+    stub.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+    assert!(stub.wait().unwrap().success());
+    assert_eq!(world.spooled()[0].id, pushed.request_id());
+}
+
+/// Runs a hook, feeds it, and kills it so long after.
+fn killed_after(mut hook: Command, line: &str, time: Duration) {
+    let mut hook = hook.stderr(Stdio::null()).spawn().unwrap();
+    let _ = hook.stdin.take().unwrap().write_all(line.as_bytes());
+    let until = std::time::Instant::now() + time;
+    while std::time::Instant::now() < until {
+        std::hint::spin_loop();
+    }
+    let _ = hook.kill();
+    hook.wait().unwrap();
+}
+
+#[test]
+fn a_push_killed_while_it_is_judged_may_be_repeated() {
+    let world = World::new();
+    let work = world.clone_of("alice", "a");
+    let hook = |source: &std::path::Path| {
+        let mut command = hook(&world, "pre-receive", source);
+        command.env("GIT_OBJECT_DIRECTORY", work.dir.join(".git/objects"));
+        command
+    };
+    let other = world.source("people/alice/packages/other.git");
+    for round in 0..40_u32 {
+        let name = format!("1.{round}-alt1");
+        work.tag(&name);
+        let object = run(work.git().args(["rev-parse", &name])).passed().out;
+        let line = format!("{} {} refs/tags/{name}\n", "0".repeat(40), object.trim());
+        killed_after(
+            hook(&world.hello()),
+            &line,
+            Duration::from_micros(u64::from(round) * 250),
+        );
+        killed_after(
+            hook(&world.hello()),
+            &line,
+            Duration::from_micros(u64::from(round) * 125),
+        );
+        let code = |source: &std::path::Path| {
+            let mut hook = hook(source).stderr(Stdio::null()).spawn().unwrap();
+            hook.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+            hook.wait().unwrap().code()
+        };
+        assert_eq!(code(&world.hello()), Some(0), "round {round}: the repeated push passes");
+        assert_eq!(code(&other), Some(1), "round {round}: elsewhere it is a replay");
+    }
+}
+
+#[test]
 fn killed_at_any_moment_nothing_is_lost_and_nothing_is_twice() {
     let world = World::new();
     for round in 0..40_u32 {
         let name = format!("1.{round}-alt1");
         let (pushed, line) = claimed(&world, &name);
         let id = pushed.request_id();
-        let mut hook = post_receive(&world).stderr(Stdio::null()).spawn().unwrap();
-        let _ = hook.stdin.take().unwrap().write_all(line.as_bytes());
         // Spread over the few milliseconds that it lives.
-        let until = std::time::Instant::now() + Duration::from_micros(u64::from(round) * 150);
-        while std::time::Instant::now() < until {
-            std::hint::spin_loop();
-        }
-        let _ = hook.kill();
-        hook.wait().unwrap();
+        killed_after(
+            post_receive(&world),
+            &line,
+            Duration::from_micros(u64::from(round) * 150),
+        );
         let spooled = world.spooled().iter().any(|request| request.id == id);
         let open = world.ledger().open_claim(&id).unwrap();
         assert!(spooled || open.is_some(), "round {round}: lost");
