@@ -69,8 +69,9 @@ pub fn judge_tag(
         keyring.people_with_keys(&hints)?
     };
     let taggers = taggers(keyring, &people, case.tagger_address())?;
-    let apart = hints.iter().any(|hint| hint.as_str().starts_with("SHA256:"));
-    let allowed_signers = if apart && people.is_empty() {
+    // An authority's certificate is no person's key, even when the key that it certifies is.
+    let ssh = hints.iter().filter(|hint| hint.as_str().starts_with("SHA256:")).count();
+    let allowed_signers = if ssh > 1 || (ssh == 1 && people.is_empty()) {
         keyring.allowed_signers()?
     } else {
         None

@@ -211,20 +211,29 @@ fn a_principal_who_is_nobody_here_is_good_only_without_identity() {
 }
 
 #[rstest]
-#[case::good("alice@example.org", &["-V", "20260101:20270101"], &[])]
 #[case::other("bob@example.org", &["-V", "20260101:20270101"], &["bad_certificate"])]
 #[case::over("alice@example.org", &["-V", "20250101:20260101"], &["bad_certificate"])]
 #[case::not_yet("alice@example.org", &["-V", "20260701:20270101"], &["bad_certificate"])]
 #[case::host("alice@example.org", &["-h"], &["bad_certificate"])]
 #[case::critical("alice@example.org", &["-O", "force-command=id"], &["bad_certificate"])]
 fn a_certified_key_is_judged_with_its_certificate(#[case] who: &str, #[case] more: &[&str], #[case] expected: &[&str]) {
-    for kind in ["ed25519", "rsa", "ecdsa"] {
-        let ssh = Ssh::new(kind, "");
-        ssh.make("authority", "ed25519", "");
-        ssh.certify(who, more);
-        ssh.allow(&format!("*@example.org cert-authority {}\n", ssh.public("authority")));
-        assert_eq!(ssh.0.codes(&ssh.certified_tag()), expected, "{kind}");
-    }
+    let ssh = Ssh::new("ed25519", "");
+    ssh.make("authority", "ed25519", "");
+    ssh.certify(who, more);
+    ssh.allow(&format!("*@example.org cert-authority {}\n", ssh.public("authority")));
+    assert_eq!(ssh.0.codes(&ssh.certified_tag()), expected);
+}
+
+#[rstest]
+#[case("ed25519", "rsa")]
+#[case("rsa", "ecdsa")]
+#[case("ecdsa", "ed25519")]
+fn certified_keys_of_every_kind_are_taken(#[case] kind: &str, #[case] authority: &str) {
+    let ssh = Ssh::new(kind, "");
+    ssh.make("authority", authority, "");
+    ssh.certify("alice@example.org", &["-V", "20260101:20270101"]);
+    ssh.allow(&format!("*@example.org cert-authority {}\n", ssh.public("authority")));
+    assert_eq!(ssh.0.codes(&ssh.certified_tag()), NONE);
 }
 
 #[test]
@@ -238,6 +247,20 @@ fn a_certificate_of_another_authority_is_unknown() {
     // The bare key on a line of its own does not make the certificate good either.
     ssh.allow(&format!("*@example.org {}\n", ssh.public("id")));
     assert_eq!(ssh.0.codes(&ssh.certified_tag()), ["unknown_key"]);
+}
+
+#[test]
+fn a_certificate_counts_beside_the_persons_own_key() {
+    let ssh = Ssh::new("ed25519", "");
+    ssh.make("authority", "ed25519", "");
+    ssh.certify("alice@example.org", &[]);
+    ssh.enrol("");
+    // Her key signs; a certificate for it only with a line for its authority.
+    assert_eq!(ssh.0.codes(&ssh.tag(&[])), NONE);
+    assert_eq!(ssh.0.codes(&ssh.certified_tag()), ["unknown_key"]);
+    let line = format!("*@example.org cert-authority {}\n", ssh.public("authority"));
+    std::fs::write(ssh.0.people().join("allowed_signers"), line).unwrap();
+    assert_eq!(ssh.0.codes(&ssh.certified_tag()), NONE);
 }
 
 #[test]
