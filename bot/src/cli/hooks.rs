@@ -81,6 +81,10 @@ struct Which {
     repos: Vec<PathBuf>,
     /// All bare repositories below ROOT [default: the configured one]
     #[arg(long, value_name = "ROOT", num_args = 0..=1, conflicts_with = "repos")]
+    #[expect(
+        clippy::option_option,
+        reason = "clap's word for an option whose value may be left out"
+    )]
     all: Option<Option<PathBuf>>,
 }
 

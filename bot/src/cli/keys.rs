@@ -397,10 +397,10 @@ fn door(context: &mut Context, write: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What keys are measured by: this machine's clock, and what the configuration takes.
-pub(crate) fn measure(config: &Config) -> Measure {
+/// What keys are measured by: the clock, and what the configuration takes.
+pub(crate) fn measure(config: &Config, now: jiff::Timestamp) -> Measure {
     Measure {
-        now: jiff::Timestamp::now(),
+        now,
         warn_before: config.signing.warn_before_expiry.std(),
         sha1_self_signatures_allowed: config.signing.allow_sha1_self_signatures,
     }
@@ -408,7 +408,8 @@ pub(crate) fn measure(config: &Config) -> Measure {
 
 /// What there is to say about the keys of a person who was just changed.
 pub(super) fn warn(context: &mut Context, config: &Config, name: &UserName) {
-    let findings = Keyring::open(&config.paths.people()).and_then(|keyring| keyring.lint(&measure(config)));
+    let findings = Keyring::open(&config.paths.people())
+        .and_then(|keyring| keyring.lint(&measure(config, jiff::Timestamp::now())));
     // The change stands, whether or not it can be looked over.
     for finding in findings.unwrap_or_default() {
         if finding.person.as_ref() == Some(name) {
@@ -436,7 +437,7 @@ fn lint(context: &mut Context, name: Option<&UserName>, as_json: bool) -> anyhow
     }
     let keyring = Keyring::open(&config.paths.people())
         .map_err(|error| Broken::new(error.to_string()).hint("`windlass init` makes the directory"))?;
-    let mut findings = keyring.lint(&measure(&config))?;
+    let mut findings = keyring.lint(&measure(&config, jiff::Timestamp::now()))?;
     findings.retain(|finding| name.is_none() || finding.person.as_ref() == name);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let errors = findings

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod build;
 pub mod completions;
 pub mod config;
+pub mod doctor;
 pub mod hooks;
 mod hooks_path;
 pub mod init;
@@ -80,6 +81,8 @@ pub enum Command {
     Keys(keys::Args),
     /// Put the hooks into source repositories, take them out, say how they stand
     Hooks(hooks::Args),
+    /// Find every way in which hooks fail open, and what else is amiss; mend it
+    Doctor(doctor::Args),
     /// Judge a tag without pushing it
     Tag(tag::Args),
     /// Check the configuration, or show what is in force
@@ -107,6 +110,7 @@ impl Command {
             Self::People(args) => args.run(context),
             Self::Keys(args) => args.run(context),
             Self::Hooks(args) => args.run(context),
+            Self::Doctor(args) => args.run(context),
             Self::Tag(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),

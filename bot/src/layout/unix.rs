@@ -60,6 +60,11 @@ pub fn home_of(user: &str) -> Option<PathBuf> {
     fields("/etc/passwd", |line| line.first() == Some(&user), 5).map(PathBuf::from)
 }
 
+/// The login shell of a user.
+pub fn shell_of(user: &str) -> Option<PathBuf> {
+    fields("/etc/passwd", |line| line.first() == Some(&user), 6).map(PathBuf::from)
+}
+
 /// Whether a user is in a group, by its first group or by `/etc/group`.
 pub fn is_member(account: &Account, gid: u32) -> bool {
     let wanted = gid.to_string();

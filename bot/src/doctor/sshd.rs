@@ -1,0 +1,473 @@
+//! The ssh server: what it lets through into the environment of git, and whether it reads our keys at all.
+//!
+//! `sshd -T` says what is in force for the git user; where it cannot be asked, its files are read, `Include` and `Match` as
+//! far as they matter here. The files also say on which line a fault stands.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use windlass_hooks::process::Run;
+use windlass_templates::SshdValues;
+
+use super::{Finding, Fix, Site};
+use crate::layout::authorized_keys;
+
+/// What must come from nobody outside: with the first three any hook is switched off.
+const DANGEROUS: [&str; 12] = [
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_KEY_0",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_DIR",
+    "GIT_EXEC_PATH",
+    "GIT_OBJECT_DIRECTORY",
+    "LD_PRELOAD",
+    "PATH",
+    "BASH_ENV",
+    "WINDLASS_USER",
+    "WINDLASS_CONFIG",
+];
+
+/// One line of the ssh server's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Directive {
+    file: PathBuf,
+    line: usize,
+    text: String,
+    keyword: String,
+    words: Vec<String>,
+    /// Whether it stands in a `Match` block (that may be for the git user).
+    matched: bool,
+}
+
+/// What is in force for the git user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct InForce {
+    accept_env: Vec<String>,
+    set_env: Vec<String>,
+    permit_user_environment: String,
+    force_command: String,
+    /// The files with keys, absolute.
+    pub(super) key_files: Vec<PathBuf>,
+}
+
+/// What the ssh server does for the git user; `None` where there is no ssh server.
+pub(super) fn in_force(site: &Site) -> Option<InForce> {
+    let main = site.etc.join("ssh/sshd_config");
+    if !main.exists() {
+        return None;
+    }
+    let mut found = asked(site, &main).unwrap_or_else(|| read(&directives(&main, &site.config.users.git)));
+    let home = site.config.paths.git();
+    let user = &site.config.users.git;
+    let words: Vec<PathBuf> = found
+        .key_files
+        .iter()
+        .map(|word| {
+            let word = word
+                .display()
+                .to_string()
+                .replace("%h", &home.display().to_string())
+                .replace("%u", user);
+            home.join(word.replace("%%", "%"))
+        })
+        .collect();
+    found.key_files = words;
+    Some(found)
+}
+
+/// Whether the git user's keys are ours.
+pub(super) fn reads_ours(site: &Site, found: &InForce) -> bool {
+    let ours = authorized_keys(&site.config.paths);
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    found.key_files.iter().any(|file| real(file) == real(&ours))
+}
+
+pub(super) fn examine(site: &Site) -> Vec<Finding> {
+    let Some(found) = in_force(site) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    if !reads_ours(site, &found) {
+        // One user who only pushes by path needs no ssh door.
+        if !site.is_one_user() {
+            findings.push(closed(site, &found));
+        }
+        return findings;
+    }
+    let lines = directives(&site.etc.join("ssh/sshd_config"), &site.config.users.git);
+    let reload = "then `sshd -t && systemctl reload ssh`";
+    for pattern in &found.accept_env {
+        let Some(name) = DANGEROUS.iter().find(|name| matches(pattern, name)) else {
+            continue;
+        };
+        let line = lines
+            .iter()
+            .find(|line| line.keyword == "acceptenv" && line.words.contains(pattern));
+        let finding = Finding::error(
+            "accept_env",
+            format!("sshd takes {name} from a client: with it every hook can be switched off"),
+        );
+        findings.push(at_line(
+            finding,
+            line,
+            &format!("AcceptEnv {pattern}"),
+            reload,
+            |line| {
+                let kept: Vec<&str> = line
+                    .words
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|word| !DANGEROUS.iter().any(|name| matches(word, name)))
+                    .collect();
+                if kept.is_empty() {
+                    commented(&line.text)
+                } else {
+                    format!("AcceptEnv {}", kept.join(" "))
+                }
+            },
+        ));
+    }
+    for setting in &found.set_env {
+        let name = setting.split('=').next().unwrap_or_default();
+        if DANGEROUS.contains(&name) || name.starts_with("GIT_CONFIG") {
+            let line = lines
+                .iter()
+                .find(|line| line.keyword == "setenv" && line.text.contains(name));
+            let finding = Finding::error(
+                "set_env",
+                format!("sshd sets {name} for git: hooks can be switched off by it"),
+            );
+            findings.push(at_line(finding, line, &format!("SetEnv {setting}"), reload, |line| {
+                commented(&line.text)
+            }));
+        }
+    }
+    let permitted = found.permit_user_environment.to_ascii_lowercase();
+    let reaches_git = permitted == "yes"
+        || (permitted != "no"
+            && found
+                .permit_user_environment
+                .split(',')
+                .any(|pattern| DANGEROUS.iter().any(|name| matches(pattern, name))));
+    if reaches_git {
+        let line = lines.iter().find(|line| line.keyword == "permituserenvironment");
+        let finding = Finding::error(
+            "user_environment",
+            "sshd takes variables from ~/.ssh/environment and from lines of authorized_keys: hooks can be switched off",
+        );
+        let value = format!("PermitUserEnvironment {}", found.permit_user_environment);
+        findings.push(at_line(finding, line, &value, reload, |_| {
+            "PermitUserEnvironment no".to_owned()
+        }));
+    }
+    if !found.force_command.is_empty() && !found.force_command.eq_ignore_ascii_case("none") {
+        let line = lines.iter().find(|line| line.keyword == "forcecommand");
+        let finding = Finding::error(
+            "force_command",
+            "sshd runs another command than the one in each key's line, so that nobody is known by his key",
+        );
+        let value = format!("ForceCommand {}", found.force_command);
+        findings.push(at_line(finding, line, &value, reload, |line| commented(&line.text)));
+    }
+    findings
+}
+
+fn closed(site: &Site, found: &InForce) -> Finding {
+    let files: Vec<String> = found.key_files.iter().map(|file| file.display().to_string()).collect();
+    let ours = authorized_keys(&site.config.paths);
+    let snippet = site.etc.join("ssh/sshd_config.d/50-windlass.conf");
+    let finding = Finding::warning(
+        "door_closed",
+        "sshd does not read the keys that Windlass writes: nobody can log in by them",
+    )
+    .value(format!(
+        "AuthorizedKeysFile {}, to be {}",
+        files.join(" "),
+        ours.display()
+    ))
+    .mend("`windlass init` writes the snippet for sshd; then `sshd -t && systemctl reload ssh`");
+    let text = windlass_templates::sshd_snippet(&SshdValues {
+        git_user: site.config.users.git.clone(),
+        authorized_keys: ours.display().to_string(),
+    });
+    match text {
+        Ok(text) if !snippet.exists() && snippet.parent().is_some_and(Path::is_dir) => {
+            finding.fix(Fix::Write { path: snippet, text })
+        }
+        Ok(_) | Err(_) => finding,
+    }
+}
+
+fn commented(text: &str) -> String {
+    format!("# off, by `windlass doctor`: {}", text.trim())
+}
+
+/// The finding with its line, where that is known, and the line's mending.
+fn at_line(
+    finding: Finding,
+    line: Option<&Directive>,
+    value: &str,
+    reload: &str,
+    mended: impl Fn(&Directive) -> String,
+) -> Finding {
+    let Some(line) = line else {
+        return finding
+            .value(value)
+            .mend(format!("take it out of sshd's configuration, {reload}"));
+    };
+    let new = mended(line);
+    finding
+        .value(format!("{value}, in {} line {}", line.file.display(), line.line))
+        .mend(format!("make it '{new}', {reload}"))
+        .fix(Fix::ReplaceLine {
+            file: line.file.clone(),
+            line: line.line,
+            old: line.text.clone(),
+            new,
+        })
+}
+
+/// Whether a pattern of sshd's (`*`, `?`) stands for a name.
+fn matches(pattern: &str, name: &str) -> bool {
+    fn go(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern.split_first(), name.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), _) => go(rest, name) || name.split_first().is_some_and(|(_, left)| go(pattern, left)),
+            (Some((b'?', rest)), Some((_, left))) => go(rest, left),
+            (Some((one, rest)), Some((other, left))) => one == other && go(rest, left),
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+    // Longer ones are no patterns of names, and would take long.
+    pattern.len() <= 128 && go(pattern.as_bytes(), name.as_bytes())
+}
+
+/// What `sshd -T` says, if it can be asked.
+fn asked(site: &Site, main: &Path) -> Option<InForce> {
+    let program = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/lib/ssh/sshd"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())?;
+    let run = Run::new(program)
+        .args(["-T", "-C"])
+        .arg(format!("user={},host=localhost,addr=127.0.0.1", site.config.users.git))
+        .arg("-f")
+        .arg(main)
+        .timeout(Duration::from_secs(10));
+    let text = String::from_utf8_lossy(&run.ok().ok()?.stdout).into_owned();
+    let mut found = InForce::default();
+    for line in text.lines() {
+        let (keyword, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let words = || rest.split_whitespace().map(str::to_owned);
+        match keyword {
+            "acceptenv" => found.accept_env.extend(words()),
+            "setenv" => found.set_env.push(rest.to_owned()),
+            "permituserenvironment" => rest.clone_into(&mut found.permit_user_environment),
+            "forcecommand" => rest.clone_into(&mut found.force_command),
+            "authorizedkeysfile" => found.key_files = words().map(PathBuf::from).collect(),
+            _ => {}
+        }
+    }
+    Some(found)
+}
+
+/// What the lines say: what stands in a `Match` block counts before what stands outside, the first one of each.
+fn read(lines: &[Directive]) -> InForce {
+    let of = |keyword: &str| {
+        let all: Vec<&Directive> = lines.iter().filter(|line| line.keyword == keyword).collect();
+        let matched: Vec<&Directive> = all.iter().filter(|line| line.matched).copied().collect();
+        if matched.is_empty() { all } else { matched }
+    };
+    let all_words = |keyword: &str| {
+        of(keyword)
+            .iter()
+            .flat_map(|line| line.words.clone())
+            .collect::<Vec<_>>()
+    };
+    let first = |keyword: &str| of(keyword).first().map(|line| line.words.join(" "));
+    let key_files = of("authorizedkeysfile").first().map(|line| line.words.clone());
+    InForce {
+        accept_env: all_words("acceptenv"),
+        set_env: all_words("setenv"),
+        permit_user_environment: first("permituserenvironment").unwrap_or_else(|| "no".to_owned()),
+        force_command: first("forcecommand").unwrap_or_default(),
+        key_files: key_files
+            .unwrap_or_else(|| vec![".ssh/authorized_keys".to_owned(), ".ssh/authorized_keys2".to_owned()])
+            .into_iter()
+            .map(PathBuf::from)
+            .collect(),
+    }
+}
+
+/// The lines that may concern the git user, in the order in which sshd reads them.
+fn directives(main: &Path, user: &str) -> Vec<Directive> {
+    let mut lines = Vec::new();
+    let base = main.parent().unwrap_or(Path::new("/etc/ssh")).to_owned();
+    collect(main, &base, user, Scope::Everybody, 0, &mut lines);
+    lines
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Outside of every `Match`.
+    Everybody,
+    /// In a `Match` that may be for the git user.
+    Ours,
+    /// In a `Match` for others.
+    Others,
+}
+
+fn collect(file: &Path, base: &Path, user: &str, outer: Scope, depth: usize, lines: &mut Vec<Directive>) {
+    // As deep as sshd itself goes.
+    if depth > 16 {
+        return;
+    }
+    let Ok(text) = std::fs::read_to_string(file) else {
+        return;
+    };
+    let mut scope = outer;
+    for (number, text) in text.lines().enumerate() {
+        let words = words(text);
+        let Some((keyword, rest)) = words.split_first() else {
+            continue;
+        };
+        let keyword = keyword.to_ascii_lowercase();
+        match keyword.as_str() {
+            "match" => {
+                scope = if outer == Scope::Others {
+                    outer
+                } else {
+                    match_scope(rest, user)
+                }
+            }
+            "include" => {
+                for pattern in rest {
+                    for path in expand(&base.join(pattern)) {
+                        collect(&path, base, user, scope, depth + 1, lines);
+                    }
+                }
+            }
+            _ if scope != Scope::Others => lines.push(Directive {
+                file: file.to_owned(),
+                line: number + 1,
+                text: text.to_owned(),
+                keyword,
+                words: rest.to_vec(),
+                matched: scope == Scope::Ours,
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// The words of a line: by blanks, the first also by `=`, double quotes kept together; none of a comment.
+fn words(line: &str) -> Vec<String> {
+    let line = line.trim();
+    if line.starts_with('#') {
+        return Vec::new();
+    }
+    let mut words: Vec<String> = Vec::new();
+    let (mut word, mut quoted, mut begun) = (String::new(), false, false);
+    for c in line.chars() {
+        match c {
+            '"' => {
+                quoted = !quoted;
+                begun = true;
+            }
+            '#' if !quoted && !begun => break,
+            c if !quoted && (c.is_whitespace() || (c == '=' && words.is_empty())) => {
+                if begun {
+                    words.push(std::mem::take(&mut word));
+                    begun = false;
+                }
+            }
+            c => {
+                word.push(c);
+                begun = true;
+            }
+        }
+    }
+    if begun {
+        words.push(word);
+    }
+    words
+}
+
+/// Only a `User` that is surely not the git user keeps a block from counting.
+fn match_scope(criteria: &[String], user: &str) -> Scope {
+    if criteria.first().is_some_and(|word| word.eq_ignore_ascii_case("all")) {
+        return Scope::Everybody;
+    }
+    let others = criteria.chunks(2).any(|pair| {
+        matches!(pair, [keyword, patterns] if keyword.eq_ignore_ascii_case("user")
+            && (!patterns.split(',').any(|pattern| matches(pattern, user))
+                || patterns.split(',').any(|pattern| pattern.strip_prefix('!').is_some_and(|not| matches(not, user)))))
+    });
+    if others { Scope::Others } else { Scope::Ours }
+}
+
+/// The files that a path with patterns in its last part stands for, sorted.
+fn expand(path: &Path) -> Vec<PathBuf> {
+    let (Some(directory), Some(pattern)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Vec::new();
+    };
+    if !pattern.contains(['*', '?']) {
+        return vec![path.to_owned()];
+    }
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| !name.starts_with('.') && matches(pattern, name))
+        })
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_as_sshd_does() {
+        let etc = tempfile::tempdir().unwrap();
+        let ssh = etc.path();
+        std::fs::create_dir(ssh.join("sshd_config.d")).unwrap();
+        std::fs::write(
+            ssh.join("sshd_config.d/50-x.conf"),
+            "Match User git\n  AcceptEnv GIT_PROTOCOL\n  AuthorizedKeysFile \"/srv/a b/keys\"\nMatch User bob\n  AcceptEnv *\n",
+        )
+        .unwrap();
+        let main = ssh.join("sshd_config");
+        std::fs::write(
+            &main,
+            "# AcceptEnv X\nInclude sshd_config.d/*.conf\nAcceptEnv LANG GIT_* # all\nPermitUserEnvironment=yes\nMatch Address 10.0.0.0/8\n  ForceCommand x\n",
+        )
+        .unwrap();
+        let lines = directives(&main, "git");
+        let found = read(&lines);
+        assert_eq!(found.accept_env, ["GIT_PROTOCOL"]);
+        assert_eq!(found.key_files, [PathBuf::from("/srv/a b/keys")]);
+        assert_eq!(
+            (found.permit_user_environment.as_str(), found.force_command.as_str()),
+            ("yes", "x")
+        );
+        assert_eq!(read(&directives(&main, "alice")).accept_env, ["LANG", "GIT_*"]);
+        assert_eq!(read(&directives(&main, "bob")).accept_env, ["*"]);
+    }
+
+    #[test]
+    fn patterns_stand_for_what_sshd_says() {
+        assert!(
+            matches("GIT_*", "GIT_CONFIG_COUNT") && matches("*", "X") && matches("?IT_*_COUNT", "GIT_CONFIG_COUNT")
+        );
+        assert!(!matches("GIT_PROTOCOL", "GIT_CONFIG_COUNT") && !matches("LC_*", "LD_PRELOAD"));
+    }
+}
