@@ -124,7 +124,7 @@ fn tell(context: &Context, place: &Place, done: &[Done], err: &mut impl Write) -
     let source = &place.source.path;
     let asked = done.iter().filter(|done| !matches!(done.how, How::NotAsked)).count();
     let mut told = 0;
-    let mut waits = false;
+    let mut waiting = Vec::new();
     for one in done {
         let tag = &one.pushed.tag;
         match &one.how {
@@ -136,7 +136,7 @@ fn tell(context: &Context, place: &Place, done: &[Done], err: &mut impl Write) -
             }
             How::HandedOver(HandedOver::Spooled { request, .. }) => {
                 told += 1;
-                waits = true;
+                waiting.push(request);
                 writeln!(err, "windlass: tag '{tag}' waits as request {request}")?;
             }
             How::LeftOpen(why) => {
@@ -155,12 +155,12 @@ fn tell(context: &Context, place: &Place, done: &[Done], err: &mut impl Write) -
     if asked > MOST {
         writeln!(err, "windlass: and {} more tags", asked - MOST)?;
     }
-    if waits {
+    if let Some(first) = waiting.first() {
         writeln!(
             err,
             "windlass: the bot is away; nothing is lost, and it goes on when it is back"
         )?;
-        writeln!(err, "\nhint: what became of it: ssh HOST task show REQUEST")?;
+        writeln!(err, "\nhint: what became of it: ssh HOST task show {first}")?;
     }
     tell_not_asked(context, done, source.name(), err)
 }

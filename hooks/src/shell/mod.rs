@@ -283,7 +283,7 @@ impl Visit<'_> {
     fn note(&self, event: &str, code: Option<u8>, started: Instant) -> anyhow::Result<()> {
         let shown = |text: OsString| escaped_bytes(text.as_encoded_bytes());
         let mut line = json!({
-            "at": self.now,
+            "at": Timestamp::now(),
             "event": event,
             "session": std::process::id(),
             "user": self.caller.name,
