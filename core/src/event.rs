@@ -77,3 +77,52 @@ pub enum Taken {
         refusals: Vec<Refusal>,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What journals hold since version 1. A line here is never changed: were one to read differently, history would.
+    const WRITTEN: &[&str] = &[
+        r#"{"kind":"task","id":7,"what":"created","repository":"sisyphus","owner":"alice"}"#,
+        r#"{"kind":"task","id":7,"what":"subtask-added","number":1,"by":"alice","action":"build","source":"people/alice/packages/hello.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","commit":"2222222222222222222222222222222222222222","signer":{"owner":"alice","fingerprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},"package":"hello"}"#,
+        r#"{"kind":"task","id":7,"what":"subtask-added","number":2,"by":"alice","action":"remove","package":"libold"}"#,
+        r#"{"kind":"task","id":7,"what":"subtask-added","number":3,"by":"alice","action":"rebuild","package":"libfoo"}"#,
+        r#"{"kind":"task","id":7,"what":"subtask-added","number":4,"by":"alice","action":"copy","package":"bar","from":"p11"}"#,
+        r#"{"kind":"task","id":7,"what":"subtask-removed","number":2,"by":"alice"}"#,
+        r#"{"kind":"task","id":7,"what":"shared","on":true,"by":"alice"}"#,
+        r#"{"kind":"task","id":7,"what":"deps-changed","deps":[5,6],"by":"alice"}"#,
+        r#"{"kind":"task","id":7,"what":"voted","vote":"approve","subtask":1,"of":"00","by":"bob","reason":"fine"}"#,
+        r#"{"kind":"task","id":7,"what":"vote-revoked","vote":"approve","subtask":1,"by":"bob"}"#,
+        r#"{"kind":"task","id":7,"what":"run-asked","run":{"try":1,"by":"alice","at":"2026-11-21T10:00:00Z","mode":"commit","on_failure":"early","reason":"unused"}}"#,
+        r#"{"kind":"task","id":7,"what":"permitted"}"#,
+        r#"{"kind":"task","id":7,"what":"aborted","by":"alice"}"#,
+        r#"{"kind":"task","id":7,"what":"removed","by":"alice"}"#,
+        r#"{"kind":"task","id":7,"what":"build-started","try":1,"iteration":2,"base":41}"#,
+        r#"{"kind":"task","id":7,"what":"stage-started","try":1,"stage":"build","arch":"x86_64"}"#,
+        r#"{"kind":"task","id":7,"what":"stage-finished","try":1,"stage":"repo-plan"}"#,
+        r#"{"kind":"task","id":7,"what":"run-ended","try":1,"outcome":"passed"}"#,
+        r#"{"kind":"task","id":7,"what":"run-ended","try":1,"outcome":"failed","stage":"build","subtask":1,"arch":"x86_64","fault":"infrastructure","message":"no space left","log":"logs/7/1","not_before":"2026-11-21T10:05:00Z"}"#,
+        r#"{"kind":"task","id":7,"what":"run-ended","try":1,"outcome":"eperm","denied":[{"subtask":1,"package":"hello","touch":"build"}]}"#,
+        r#"{"kind":"task","id":7,"what":"commit-started","try":1,"generation":42}"#,
+        r#"{"kind":"task","id":7,"what":"commit-failed","try":1,"message":"disk full"}"#,
+        r#"{"kind":"task","id":7,"what":"landed","try":1,"generation":42}"#,
+        r#"{"kind":"access","repository":"sisyphus","subject":"hello","by":"alice","change":"added","who":["bob","@perl"]}"#,
+        r#"{"kind":"access","repository":"sisyphus","subject":"@perl","by":"alice","change":"removed","who":["@everybody"]}"#,
+        r#"{"kind":"access","repository":"sisyphus","subject":"hello","by":"alice","change":"led","leader":"@nobody"}"#,
+        r#"{"kind":"access","repository":"sisyphus","subject":"hello","by":"root","change":"replaced","list":{"leader":"alice","members":["bob"]}}"#,
+        r#"{"kind":"access","repository":"sisyphus","subject":"hello","by":"alice","change":"landed","leader":"alice"}"#,
+        r#"{"kind":"answered","request":"r-0123456789abcdef","user":"alice","words":["task","new"],"task":7,"out":"7\n","err":"","exit":0}"#,
+        r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":{"named":"p11"},"task":7,"test_only":true},"pusher":"alice"},"taken":"noted"}"#,
+        r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":"default"},"pusher":"alice"},"taken":"task","task":7}"#,
+        r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{},"pusher":"alice"},"taken":"refused","refusals":[{"code":"not_yours","message":"it is bob's","hint":null}]}"#,
+    ];
+
+    #[test]
+    fn what_was_written_is_read_and_written_the_same() {
+        for line in WRITTEN {
+            let event: Event = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(serde_json::to_string(&event).unwrap(), *line);
+        }
+    }
+}

@@ -36,6 +36,16 @@ impl Refusal {
     }
 }
 
+/// The name among those known that a mistyped one was probably meant to be.
+pub fn nearest<'a, T: AsRef<str>>(typed: &str, known: impl IntoIterator<Item = &'a T>) -> Option<&'a T> {
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(name.as_ref(), typed), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{List, Subject, Who};
 use crate::id::{GroupName, PackageName, RepositoryName, UserName};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, nearest};
 
 /// All access lists of one repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -175,7 +175,7 @@ impl AccessLists {
             }
             match one {
                 Who::User(name) if !known_users.contains(name) => {
-                    return Err(Refusal::new("unknown_user", format!("nobody here is called {name}")));
+                    return Err(unknown_user(name, known_users));
                 }
                 Who::Group(group) if !self.lists.contains_key(&Subject::Group(group.clone())) => {
                     return Err(
@@ -227,6 +227,15 @@ impl AccessLists {
             ListChange::Replaced { .. } | ListChange::Landed { .. } => {}
         }
         Ok(())
+    }
+}
+
+/// Nobody has this name; whom was probably meant.
+pub fn unknown_user(name: &UserName, known: &BTreeSet<UserName>) -> Refusal {
+    let refusal = Refusal::new("unknown_user", format!("nobody here is called {name}"));
+    match nearest(name.as_str(), known) {
+        Some(near) => refusal.hint(format!("did you mean '{near}'?")),
+        None => refusal,
     }
 }
 

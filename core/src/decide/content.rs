@@ -1,6 +1,7 @@
 //! What is in a task: making, adding, taking out, sharing, dependencies.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{Draft, Scene};
 use super::{GoodTag, TagFacts};
@@ -281,30 +282,43 @@ impl Draft<'_> {
                 | State::Aborted { .. },
             ) => {}
         }
-        // The chain back to this task, through what others depend on.
-        let mut chains = vec![vec![other]];
-        let mut seen = BTreeSet::new();
-        while let Some(chain) = chains.pop() {
-            let Some(last) = chain.last().copied() else { continue };
-            if last == id {
+        match self.chain_to_here(other) {
+            None => Ok(()),
+            Some(chain) => {
                 let chain: Vec<String> = chain.iter().map(ToString::to_string).collect();
-                return Err(Refusal::new(
+                let chain = chain.join(" -> ");
+                let why = format!("they would wait for each other ({id} -> {chain})");
+                Err(Refusal::new(
                     "cycle",
-                    format!(
-                        "task {id} cannot depend on {other}: they would wait for each other ({id} -> {})",
-                        chain.join(" -> ")
-                    ),
-                ));
+                    format!("task {id} cannot depend on {other}: {why}"),
+                ))
             }
-            if seen.insert(last) {
-                for next in world.task(last).into_iter().flat_map(|task| &task.deps) {
-                    let mut longer = chain.clone();
-                    longer.push(*next);
-                    chains.push(longer);
+        }
+    }
+
+    /// The chain of tasks by which another one waits for this one, if it does. What has landed waits for nothing.
+    fn chain_to_here(&self, other: TaskId) -> Option<Vec<TaskId>> {
+        let (id, world) = (self.task.id, self.scene.world);
+        let mut came_from = BTreeMap::from([(other, None)]);
+        let mut ahead = vec![other];
+        while let Some(last) = ahead.pop() {
+            if last == id {
+                let mut chain = vec![last];
+                while let Some(Some(before)) = chain.last().and_then(|last| came_from.get(last)) {
+                    chain.push(*before);
+                }
+                chain.reverse();
+                return Some(chain);
+            }
+            let waiting = world.task(last).filter(|task| !task.state.is_final());
+            for next in waiting.into_iter().flat_map(|task| &task.deps) {
+                if let Entry::Vacant(vacant) = came_from.entry(*next) {
+                    vacant.insert(Some(last));
+                    ahead.push(*next);
                 }
             }
         }
-        Ok(())
+        None
     }
 
     /// Removes the task.

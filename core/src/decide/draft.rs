@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Actor, Facts, Stages};
 use crate::event::Event;
 use crate::id::{RepositoryName, TaskId};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, nearest};
 use crate::task::{State, Task, TaskEvent};
 use crate::world::World;
 
@@ -96,19 +96,11 @@ impl<'a> Scene<'a> {
         if self.facts.repositories.contains_key(name) {
             return Ok(name.clone());
         }
-        let near = self
-            .facts
-            .repositories
-            .keys()
-            .map(|known| (strsim::jaro_winkler(known.as_str(), name.as_str()), known))
-            .filter(|(likeness, _)| *likeness > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        Err(
-            Refusal::new("unknown_repository", format!("there is no repository '{name}'")).hint(match near {
-                Some((_, known)) => format!("did you mean '{known}'?"),
-                None => format!("there are: {}", self.repository_names()),
-            }),
-        )
+        let hint = match nearest(name.as_str(), self.facts.repositories.keys()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("there are: {}", self.repository_names()),
+        };
+        Err(Refusal::new("unknown_repository", format!("there is no repository '{name}'")).hint(hint))
     }
 
     fn repository_names(self) -> String {

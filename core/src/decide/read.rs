@@ -1,6 +1,7 @@
 //! Commands that only read.
 
 use super::draft::Scene;
+use crate::access::lists::unknown_user;
 use crate::command::TaskRef;
 use crate::id::{ArchName, RepositoryName, TaskId, UserName};
 use crate::refusal::Refusal;
@@ -84,7 +85,7 @@ impl<'a> Scene<'a> {
         if let Some(user) = filter.user
             && !self.facts.people.contains(user)
         {
-            return Err(Refusal::new("unknown_user", format!("nobody here is called {user}")));
+            return Err(unknown_user(user, &self.facts.people));
         }
         let rows: Vec<TaskRow> = self
             .world

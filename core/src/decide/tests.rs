@@ -109,6 +109,21 @@ fn an_unknown_repository_is_met_with_a_near_one() {
 }
 
 #[test]
+fn an_unknown_person_is_met_with_a_near_one() {
+    let mut town = Town::new();
+    for line in ["acl sisyphus hello add carl", "task ls --user=carl"] {
+        let answer = town.says("alice", line);
+        assert!(
+            answer
+                .err
+                .ends_with("nobody here is called carl [unknown_user]\n\nhint: did you mean 'carol'?\n"),
+            "{}",
+            answer.err
+        );
+    }
+}
+
+#[test]
 fn a_batch_that_is_refused_adds_nothing() {
     let mut town = Town::new();
     town.does("alice", "task new");
