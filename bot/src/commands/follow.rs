@@ -45,6 +45,7 @@ impl Commands {
     /// Answers a command that reads, or that only says what it would do.
     pub(super) async fn read(&self, actor: Actor, command: Command, frames: &Frames) -> Result<(), Trouble> {
         let mut changes = self.writer.watch();
+        let mut told = false;
         loop {
             let reply = match self.decide_read(&actor, &command).await? {
                 Ok(reply) => reply,
@@ -58,11 +59,18 @@ impl Commands {
                     frames.rendered(&reply.render()).await;
                     return Ok(());
                 }
-                Some(Wait::End(task)) => match self.woken(&mut changes, task, frames).await {
-                    Woken::Changed => {}
-                    Woken::Gone => return Ok(()),
-                    Woken::Stopping => return stopped(frames).await,
-                },
+                Some(Wait::End(task)) => {
+                    // Why it may take long is said before the waiting, once.
+                    if !told && !reply.notes.is_empty() {
+                        frames.err(&format!("{}\n", reply.notes.join("\n"))).await;
+                    }
+                    told = true;
+                    match self.woken(&mut changes, task, frames).await {
+                        Woken::Changed => {}
+                        Woken::Gone => return Ok(()),
+                        Woken::Stopping => return stopped(frames).await,
+                    }
+                }
                 Some(Wait::Log { task, after }) => {
                     let Command::Task(TaskCommand::Log { stage, arch, .. }) = command else {
                         // Nothing else shows a log; were it so, what there is would be the answer.
