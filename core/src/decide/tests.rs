@@ -901,3 +901,71 @@ fn superusers_stop_and_remove_but_do_not_fill_or_run() {
     town.does("root", "task rm 1");
     assert!(matches!(town.task(1).state, State::Removed { .. }));
 }
+
+/// The names in each JSON form: programs hold on to them. One may be added, none goes.
+#[test]
+fn json_forms_keep_their_names() {
+    let mut town = Town::new();
+    town.does("carol", "build hello 1.0-alt1");
+    town.builds(1, eperm(&[(1, "hello")]));
+    town.does("dave", "task approve 1 1 -m fine");
+    town.does("carol", "task new");
+    town.does("carol", "task deps 2 add 1");
+    let mut names = |line: &str, path: &str| {
+        let value: serde_json::Value = serde_json::from_str(&town.says("carol", line).out).unwrap();
+        let object = value.pointer(path).and_then(serde_json::Value::as_object);
+        let mut names: Vec<String> = object
+            .unwrap_or_else(|| panic!("{line}: {value}"))
+            .keys()
+            .cloned()
+            .collect();
+        names.sort();
+        names.join(" ")
+    };
+    for (line, path, expected) in [
+        (
+            "task show 1 --json",
+            "",
+            "because created deps digest owner phase repository result run shared since state subtasks task",
+        ),
+        ("task show 1 --json", "/run", "at by mode on_failure try"),
+        (
+            "task show 1 --json",
+            "/result",
+            "arch denied fault generation log message outcome stage subtask",
+        ),
+        ("task show 1 --json", "/result/denied/0", "package subtask touch"),
+        (
+            "task show 1 --json",
+            "/subtasks/0",
+            "action at by commit number object package signer source tag votes",
+        ),
+        ("task show 1 --json", "/subtasks/0/votes/0", "at by kind reason"),
+        ("task show 2 --json", "/deps/0", "state task"),
+        ("task deps 2 show --json", "", "deps task"),
+        (
+            "task ls --json",
+            "/0",
+            "owner phase repository shared since state subtasks task",
+        ),
+        (
+            "task why 1 --json",
+            "",
+            "because for_seconds next phase since state task waits_for waits_on",
+        ),
+        ("task log 1 --json", "", "lines task"),
+        ("task log 1 --json", "/lines/0", "at text"),
+        ("task log 1 --stage check-acl --json", "/lines/0", "at stage text"),
+        ("task share 2 --json", "", "done task"),
+        ("task new --dry-run --json", "", "would"),
+        ("task new --json", "", "task"),
+        (
+            "acl sisyphus hello show --json",
+            "",
+            "leader listed members open_to_new repository subject",
+        ),
+        ("task run 2 --json", "/refused", "code hint message"),
+    ] {
+        assert_eq!(names(line, path), expected, "{line} {path}");
+    }
+}
