@@ -19,6 +19,7 @@ pub mod people;
 pub mod remote;
 pub mod restore;
 pub mod serve;
+pub mod source;
 pub mod tag;
 pub mod task;
 
@@ -75,6 +76,13 @@ pub enum Command {
     Build(build::Args),
     /// Show or change who may touch a package, or who is in a group
     Acl(acl::Args),
+    /// Make a source repository of one's own
+    #[command(name = "init-repo")]
+    InitRepo(source::InitRepo),
+    /// Show or change who may push to a source repository
+    Pushers(source::Pushers),
+    /// Judge a tag as a push by oneself would be
+    Check(source::Check),
     /// Add, show, list and remove people
     People(people::Args),
     /// People's keys: add, list, remove, look over; the ssh door's file
@@ -107,6 +115,9 @@ impl Command {
             Self::Task(args) => args.run(context),
             Self::Build(args) => args.run(context),
             Self::Acl(args) => args.run(context),
+            Self::InitRepo(args) => args.run(context),
+            Self::Pushers(args) => args.run(context),
+            Self::Check(args) => args.run(context),
             Self::People(args) => args.run(context),
             Self::Keys(args) => args.run(context),
             Self::Hooks(args) => args.run(context),

@@ -117,7 +117,7 @@ fn waits(command: &Command) -> bool {
     )
 }
 
-fn who(caller: &Caller, settings: &Settings) -> Result<UserName, Usage> {
+pub(super) fn who(caller: &Caller, settings: &Settings) -> Result<UserName, Usage> {
     caller
         .user
         .clone()

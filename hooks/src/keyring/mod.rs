@@ -18,7 +18,9 @@ use windlass_core::people::Person;
 use windlass_core::signing::lint::{Finding, Measure, Severity, lint};
 use windlass_core::signing::{AllowedSigners, KeyHint};
 
+use crate::settings::Settings;
 pub use files::Problem;
+
 use files::Stamp;
 use index::Index;
 
@@ -100,6 +102,18 @@ impl Keyring {
             allowed_signers: directory.join(ALLOWED_SIGNERS),
             index: Mutex::new(Arc::new(index)),
             read: Mutex::default(),
+        })
+    }
+
+    /// The keyring that a configuration names: its people, and its `allowed_signers` if it has them elsewhere.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn configured(settings: &Settings) -> Result<Self, KeyringError> {
+        let keyring = Self::open(&settings.paths.people())?;
+        Ok(match &settings.signing.allowed_signers {
+            Some(file) => keyring.with_allowed_signers(file),
+            None => keyring,
         })
     }
 

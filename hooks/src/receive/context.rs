@@ -42,7 +42,7 @@ impl Context {
     /// # Errors
     /// Something on the server cannot be read. What the pusher could mend is in the fields.
     pub fn of_hook(settings: Settings) -> anyhow::Result<Self> {
-        let keyring = Keyring::open(&settings.paths.people())?;
+        let keyring = Keyring::configured(&settings)?;
         let git_dir = std::env::var_os("GIT_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
         let place = place(&settings, &keyring, &git_dir)?;
         Ok(Self {

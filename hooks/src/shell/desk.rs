@@ -33,6 +33,8 @@ pub struct Desk<'a> {
     pub caller: &'a Caller,
     /// The server's clock.
     pub now: Timestamp,
+    /// What `git remote add` is given for a source repository: an address at the ssh door, a path on this machine.
+    pub address: &'a dyn Fn(&SourcePath) -> String,
 }
 
 /// Why nothing was done.
@@ -128,14 +130,9 @@ impl Desk<'_> {
             writeln!(out, "{path}")
         };
         let verb = if args.flags.dry_run { "would make" } else { "made" };
-        let name = path.name();
+        let address = (self.address)(&path);
         written
-            .and_then(|()| {
-                writeln!(
-                    err,
-                    "windlass: {verb} {path}\n\nhint: git remote add origin git@HOST:{name} && git push origin main"
-                )
-            })
+            .and_then(|()| writeln!(err, "windlass: {verb} {path}\n\nhint: git remote add origin {address}"))
             .map_err(broken)?;
         Ok(0)
     }

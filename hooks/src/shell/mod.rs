@@ -121,7 +121,7 @@ fn enter(config: &Path, user: UserName, out: &mut impl Write, err: &mut impl Wri
     // What is made here is for git and its group, which the bot is in.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     let settings = Settings::load(config)?;
-    let keyring = Keyring::open(&settings.paths.people())?;
+    let keyring = Keyring::configured(&settings)?;
     let caller = match Caller::person(user, &keyring) {
         Ok(caller) => caller,
         Err(Unknown::Refused(refusal)) => return tell(&refusal, err),
@@ -201,12 +201,22 @@ impl Visit<'_> {
             keyring: &self.keyring,
             caller: &self.caller,
             now: self.now,
+            address: &|source| format!("git@HOST:{}", self.address(source)),
         };
         match desk.carry_out(&command, out, err) {
             Some(Ok(code)) => Ok(code),
             Some(Err(DeskError::Refused(refusal))) => tell(&refusal, err),
             Some(Err(DeskError::Broken(error))) => Err(error),
             None => bot::ask(&self.settings, &self.caller.name, &command, words, out, err),
+        }
+    }
+
+    /// A source repository as the caller types it: his own by its bare name.
+    fn address(&self, source: &SourcePath) -> String {
+        if source.owner().as_ref() == Some(&self.caller.name) {
+            source.name().to_owned()
+        } else {
+            source.to_string()
         }
     }
 
