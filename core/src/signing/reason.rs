@@ -358,7 +358,7 @@ pub(super) fn not_yet_valid(key: &str, owner: &UserName, why: &str) -> Refusal {
         "key_not_yet_valid",
         format!("{owner}'s key {key} was not valid when the signature says it was made: {why}"),
     )
-    .hint("sign anew, with your clock right: git tag -s -f NAME COMMIT")
+    .hint("sign anew, and look that your clock is right: git tag -s -f NAME COMMIT")
 }
 
 pub(super) fn expired_key(key: &str, whole: &str, owner: &UserName, when: &str) -> Refusal {

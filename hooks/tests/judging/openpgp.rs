@@ -138,6 +138,28 @@ fn a_signature_older_than_its_key_is_refused() {
     assert_eq!(world.codes(&signed), ["key_not_yet_valid"]);
 }
 
+#[test]
+fn a_certificate_that_lost_its_older_self_signatures_is_told_as_such() {
+    let world = with("ed25519", &[]);
+    let before = world.signed("20260201T000000", &[]);
+    let renew = ["--batch", "--quick-set-expire", &world.fingerprint("alice"), "1y"];
+    world.gpg("20260301T000000", &renew, b"");
+    let armored = world.gpg(
+        BIRTH,
+        &["--batch", "--armor", "--export-options", "export-minimal", "--export"],
+        b"",
+    );
+    world.enrol_with("alice", &String::from_utf8(armored).unwrap());
+    let judgement = world.judge(&before);
+    assert_eq!(codes(&judgement), ["key_not_yet_valid"]);
+    assert!(
+        judgement.verdict.reasons()[0]
+            .message
+            .contains("renewed on 2026-03-01T00:00:00Z")
+    );
+    assert_eq!(world.codes(&world.signed(SIGNED, &[])), NONE);
+}
+
 /// Sequoia, asked as of the signature's time alone, calls the last one good.
 #[rstest]
 #[case::fresh("20260201T000000", "2026-02-01T01:00:00Z", &[])]

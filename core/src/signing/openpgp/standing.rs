@@ -192,7 +192,10 @@ impl Standing {
             Some(bound) if bound > at => {
                 self.fault(
                     FaultKind::NotYetValid,
-                    format!("what binds it was made on {}", moment(bound)),
+                    format!(
+                        "its certificate here was renewed on {}, and what bound it before is not there",
+                        moment(bound)
+                    ),
                 );
             }
             Some(_) | None => self.fault(FaultKind::Broken, why.to_owned()),
