@@ -211,12 +211,12 @@ impl Ledger {
         let path = self.dir.join(".lock");
         let lock = || {
             let file = match OpenOptions::new().read(true).open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => OpenOptions::new()
-                    .read(true)
-                    .append(true)
-                    .create(true)
-                    .mode(0o644)
-                    .open(&path)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let mut options = OpenOptions::new();
+                    let file = options.read(true).append(true).create(true).mode(0o640).open(&path)?;
+                    give_to_owner_of(&self.dir, &path)?;
+                    file
+                }
                 other => other?,
             };
             rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
@@ -248,9 +248,11 @@ impl Ledger {
         let open = self.open_dir();
         for claim in claims {
             let name = open.join(claim.pushed.request_id().as_str());
-            // Of a repeated push the later options count.
-            remove_if_there(&name)?;
-            std::fs::hard_link(&new, &name).map_err(|error| failed(&name, error))?;
+            // Of a repeated push the later options count. Never without a name in between: a claim that is not open has landed.
+            let second = self.dir.join(".open");
+            remove_if_there(&second)?;
+            std::fs::hard_link(&new, &second).map_err(|error| failed(&second, error))?;
+            std::fs::rename(&second, &name).map_err(|error| failed(&name, error))?;
         }
         sync(&open)?;
         for claim in fresh {

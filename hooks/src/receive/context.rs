@@ -44,6 +44,7 @@ impl Context {
     pub fn of_hook(settings: Settings) -> anyhow::Result<Self> {
         let keyring = Keyring::configured(&settings)?;
         let git_dir = std::env::var_os("GIT_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let git_dir = git_dir.canonicalize().unwrap_or(git_dir);
         let place = place(&settings, &keyring, &git_dir)?;
         Ok(Self {
             options: push_options(),

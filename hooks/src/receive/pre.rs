@@ -7,6 +7,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use serde::Serialize;
+use windlass_core::escape::{escaped, escaped_bytes};
 use windlass_core::id::{ObjectId, TagName};
 use windlass_core::push::{BuildRequest, PushOptions, TagPushed};
 use windlass_core::refusal::Refusal;
@@ -18,6 +19,7 @@ use super::input::{self, Update};
 use super::refs::{self, Change};
 use super::report::{self, Refused};
 use super::{BROKEN, PASSED, REFUSED};
+use crate::caller::USER_VARIABLE;
 use crate::claims::{Claim, Ledger, Statement};
 use crate::judge::{TagToJudge, judge_tag};
 use crate::objects::RawStore;
@@ -274,6 +276,12 @@ enum Outcome {
     Refused,
 }
 
+/// Who says that he pushes, when that is nobody who may.
+fn said_user() -> String {
+    let said = std::env::var_os(USER_VARIABLE).unwrap_or_default();
+    escaped_bytes(said.as_encoded_bytes())
+}
+
 /// Puts the push on record. What cannot be written there must not stop the push; it is told.
 fn note(
     context: &Context,
@@ -292,8 +300,8 @@ fn note(
     let line = serde_json::json!({
         "at": context.now,
         "hook": "pre-receive",
-        "source": place.map(|place| place.source.path.as_str()),
-        "user": place.map(|place| place.caller.name.as_str()),
+        "source": place.map_or_else(|| escaped(&context.git_dir.to_string_lossy()), |place| place.source.path.to_string()),
+        "user": place.map_or_else(said_user, |place| place.caller.name.to_string()),
         "outcome": outcome,
         "refs": updates.len(),
         "reasons": reasons.collect::<Vec<_>>(),
