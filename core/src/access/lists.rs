@@ -168,6 +168,13 @@ impl AccessLists {
                     .hint(format!("acl {repository} {subject} leader @nobody")),
             );
         }
+        if leader == Some(&Who::Everybody) {
+            let refusal = Refusal::new(
+                "bad_list",
+                "@everybody cannot lead a list: then anybody could take it over",
+            );
+            return Err(refusal.hint(format!("to open it: acl {repository} {subject} add @everybody")));
+        }
         let mut seen = BTreeSet::new();
         for one in leader.into_iter().chain(others) {
             if !seen.insert(one) {

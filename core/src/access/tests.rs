@@ -183,6 +183,7 @@ fn change(by: &str, superuser: bool, subject: &str, change: &ListChange) -> Resu
 #[case::twice("alice", "hello", ListChange::Added { who: whos(&["dave", "dave"]) }, Some("bad_list"))]
 #[case::nobody_as_member("alice", "hello", ListChange::Added { who: whos(&["@nobody"]) }, Some("bad_list"))]
 #[case::nobody_as_leader("alice", "hello", ListChange::Led { leader: Who::Nobody }, None)]
+#[case::everybody_as_leader("alice", "hello", ListChange::Led { leader: Who::Everybody }, Some("bad_list"))]
 #[case::leads_already("alice", "hello", ListChange::Led { leader: Who::User(user("alice")) }, Some("already_listed"))]
 #[case::orphan_has_no_leader("bob", "orphan", ListChange::Led { leader: Who::User(user("bob")) }, Some("not_leader"))]
 #[case::replace_with_one_twice("alice", "hello", replaced(&["alice", "bob", "alice"]), Some("bad_list"))]

@@ -17,7 +17,8 @@ use crate::world::World;
 /// * `-o task=ID`: the tag is added to that task; with `-o build` or `-o test-only` the task is run as well.
 /// * `-o test-only`: the run lands nothing.
 ///
-/// A tag that is in a task already, as the same object, leads to nothing more.
+/// A tag that is in a task already, as the same object, leads to nothing more; where the pusher has an unfinished task that
+/// builds just this tag, as after `build`, it is that task.
 pub fn decide_push(world: &World, pushed: &TagPushed, facts: &Facts, now: jiff::Timestamp) -> Decision {
     let actor = Actor {
         user: pushed.pusher.clone(),
@@ -44,10 +45,13 @@ pub fn decide_push(world: &World, pushed: &TagPushed, facts: &Facts, now: jiff::
         return answer(vec![taken(pushed, Taken::Noted)], None, Vec::new(), 0);
     }
     match scene.take(pushed) {
-        Ok((draft, task)) => {
-            let mut events = draft.events;
+        Ok(Placed {
+            task,
+            mut events,
+            notes,
+        }) => {
             events.push(taken(pushed, Taken::Task { task }));
-            answer(events, Some(task), draft.notes, 0)
+            answer(events, Some(task), notes, 0)
         }
         Err(refusal) => {
             let mut notes = vec![format!("refused: {} [{}]", refusal.message, refusal.code)];
@@ -83,53 +87,79 @@ fn wants_build(pushed: &TagPushed, facts: &Facts) -> bool {
     pushed.options.asks_for_build() || (facts.build_every_push && verdict != Some(&TagFacts::Other))
 }
 
-impl<'a> Scene<'a> {
-    fn take(self, pushed: &TagPushed) -> Result<(Draft<'a>, TaskId), Refusal> {
-        let options = &pushed.options;
+/// A tag that has its place in a task.
+struct Placed {
+    task: TaskId,
+    events: Vec<Event>,
+    notes: Vec<String>,
+}
+
+impl From<Draft<'_>> for Placed {
+    fn from(draft: Draft<'_>) -> Self {
+        Self {
+            task: draft.task.id,
+            events: draft.events,
+            notes: draft.notes,
+        }
+    }
+}
+
+impl Scene<'_> {
+    fn take(self, pushed: &TagPushed) -> Result<Placed, Refusal> {
+        let TagPushed {
+            source,
+            tag,
+            object,
+            options,
+            ..
+        } = pushed;
         let named = match &options.build {
             Some(BuildRequest::Named(name)) => Some(self.repository(Some(name))?),
             Some(BuildRequest::Default) | None => None,
         };
-        let mut draft = match options.task {
-            Some(id) => {
-                let draft = self.open(Some(id))?;
-                if let Some(named) = named.filter(|named| *named != draft.task.repository) {
-                    return Err(Refusal::new(
-                        "other_repository",
-                        format!("task {id} is for {}, not for {named}", draft.task.repository),
-                    ));
-                }
-                draft
-            }
-            None => self.begin(named.as_ref())?,
+        let mode = if options.test_only {
+            Mode::TestOnly
+        } else {
+            Mode::Commit
         };
-        let good = self.good_tag(&pushed.source, &pushed.tag)?;
-        if good.object != pushed.object {
-            return Err(Refusal::new(
-                "moved_tag",
-                format!(
-                    "{} {} was pushed as {} and is {} now",
-                    pushed.source, pushed.tag, pushed.object, good.object
-                ),
-            ));
+        let good = self.good_tag(source, tag)?;
+        if good.object != *object {
+            let message = format!("{source} {tag} was pushed as {object} and is {} now", good.object);
+            return Err(Refusal::new("moved_tag", message));
         }
-        let number = draft.add_tag(&pushed.source, &pushed.tag)?;
+        let mut draft = if let Some(id) = options.task {
+            let draft = self.open(Some(id))?;
+            if let Some(named) = named.filter(|named| *named != draft.task.repository) {
+                let message = format!("task {id} is for {}, not for {named}", draft.task.repository);
+                return Err(Refusal::new("other_repository", message));
+            }
+            draft
+        } else {
+            let repository = self.repository(named.as_ref())?;
+            let tags = [(source.clone(), tag.clone())];
+            if let Some(task) = self.same_unfinished(&tags, &repository, mode)? {
+                let notes = vec![format!("already task {}, {}", task.id, self.world.state_name(task))];
+                return Ok(Placed {
+                    task: task.id,
+                    events: Vec::new(),
+                    notes,
+                });
+            }
+            self.begin(Some(&repository))?
+        };
+        let number = draft.add_tag(source, tag)?;
         let id = draft.task.id;
         draft.notes.push(format!(
             "task {id} for {}: subtask {number} builds {} {}",
-            draft.task.repository, pushed.source, pushed.tag
+            draft.task.repository, source, tag
         ));
         if options.task.is_some() && options.build.is_none() && !options.test_only {
             draft.notes.push(format!("to run it: task run {id}"));
-            return Ok((draft, id));
+            return Ok(draft.into());
         }
         let ask = RunAsk {
             reason: None,
-            mode: if options.test_only {
-                Mode::TestOnly
-            } else {
-                Mode::Commit
-            },
+            mode,
             on_failure: OnFailure::Early,
         };
         // The tag is in the task whether or not it may be run: somebody else's task, or one that needs a reason.
@@ -139,6 +169,6 @@ impl<'a> Scene<'a> {
                 .push(format!("not run: {} [{}]", refusal.message, refusal.code));
             draft.notes.extend(refusal.hint.map(|hint| format!("hint: {hint}")));
         }
-        Ok((draft, id))
+        Ok(draft.into())
     }
 }

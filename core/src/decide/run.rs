@@ -178,7 +178,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The caller's unfinished task that builds just these tags, in this order, in this way, and does nothing else.
-    fn same_unfinished(
+    pub(super) fn same_unfinished(
         self,
         tags: &[(SourcePath, TagName)],
         repository: &RepositoryName,
