@@ -40,6 +40,19 @@ pub struct Run {
     output_limit: usize,
 }
 
+/// git, with nothing of our environment and nobody's configuration: what a client managed to set does not reach it.
+pub fn git() -> Run {
+    let clean = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("LANG", "C.UTF-8"),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ];
+    clean
+        .into_iter()
+        .fold(Run::new("git").clear_env(), |run, (name, value)| run.env(name, value))
+}
+
 /// What a process left.
 #[derive(Debug, Clone)]
 pub struct Finished {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{InstallError, Step};
 use crate::claims::give_to_owner_of;
-use crate::process::Run;
+use crate::process;
 
 pub(super) fn step(git_dir: &Path, step: &Step) -> Result<(), InstallError> {
     let at = |path: &Path| {
@@ -78,7 +78,7 @@ fn write_stub(git_dir: &Path, path: &Path, text: &str) -> io::Result<()> {
 fn config(git_dir: &Path, words: &[&str]) -> Result<(), InstallError> {
     let file = git_dir.join("config");
     let before = std::fs::metadata(&file).map(|meta| meta.permissions());
-    Run::new("git").args(["config", "--file"]).arg(&file).args(words).ok()?;
+    process::git().args(["config", "--file"]).arg(&file).args(words).ok()?;
     // git writes a new file in the old one's place: ours, if we are root.
     let after = |error| InstallError::Io {
         path: file.clone(),

@@ -9,7 +9,7 @@ use windlass_core::refusal::Refusal;
 
 use super::{InstallError, Installation};
 use crate::claims::give_to_owner_of;
-use crate::process::Run;
+use crate::process;
 use crate::sources::Source;
 
 /// A repository that could not be made.
@@ -85,7 +85,7 @@ fn make(new: &Path, installation: &Installation) -> Result<(), InitError> {
         "--initial-branch=main",
         "--",
     ];
-    Run::new("git").args(words).arg(new).ok().map_err(InstallError::from)?;
+    process::git().args(words).arg(new).ok().map_err(InstallError::from)?;
     let owner = new.parent().unwrap_or(new);
     for entry in [
         "",

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Run, RunError};
+use crate::process::{self, RunError};
 use crate::receive::Hook;
 use crate::settings::{Settings, Size};
 
@@ -399,7 +399,7 @@ fn hook_path(git_dir: &Path, hook: Hook) -> PathBuf {
 
 /// The settings in the repository's own file, by lower-case key. Only the file: whose it is does not matter.
 fn own_settings(git_dir: &Path) -> Result<BTreeMap<String, Vec<String>>, InstallError> {
-    let run = Run::new("git")
+    let run = process::git()
         .args(["config", "--null", "--list", "--file"])
         .arg(git_dir.join("config"));
     let listed = run.ok()?.stdout;

@@ -15,7 +15,7 @@ impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let git_dir = dir.path().join("x.git");
-        Run::new("git")
+        process::git()
             .args(["init", "--quiet", "--bare", "--template=", "--"])
             .arg(&git_dir)
             .ok()
@@ -124,7 +124,7 @@ fn every_way_to_fail_open_is_seen_and_mended() {
         ("receive.fsckObjects", "false"),
         ("receive.fsck.badTagName", "ignore"),
     ] {
-        Run::new("git")
+        process::git()
             .args(["config", "--file"])
             .arg(place.git_dir.join("config"))
             .args([key, value])
@@ -143,7 +143,7 @@ fn every_way_to_fail_open_is_seen_and_mended() {
 fn hidden_refs_are_added_to() {
     let place = Place::new();
     let config = place.git_dir.join("config");
-    Run::new("git")
+    process::git()
         .args(["config", "--file"])
         .arg(&config)
         .args(["receive.hideRefs", "refs/secret"])

@@ -17,7 +17,7 @@ use crate::install::{InitError, Installation, init_repository};
 use crate::judge::{TagToJudge, judge_tag};
 use crate::keyring::Keyring;
 use crate::objects::RawStore;
-use crate::process::Run;
+use crate::process;
 use crate::settings::Settings;
 use crate::sources::{Source, SourceError};
 
@@ -208,12 +208,8 @@ fn changed(before: &[UserName], change: &PushersChange) -> Vec<UserName> {
 
 /// What a tag names, as git's own reading of references has it.
 fn tag_object(source: &Source, tag: &TagName) -> Result<ObjectId, DeskError> {
-    let run = Run::new("git")
-        .clear_env()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("LANG", "C.UTF-8");
     // Reading one reference runs nothing of the repository's, whoever it belongs to.
-    let run = run
+    let run = process::git()
         .env("GIT_CONFIG_COUNT", "1")
         .env("GIT_CONFIG_KEY_0", "safe.directory")
         .env("GIT_CONFIG_VALUE_0", "*");

@@ -244,6 +244,12 @@ impl Work<'_> {
             .arg("--config")
             .arg(self.world.path("windlass.toml"))
             .arg(&self.user);
+        // What a hostile client would like to get through.
+        command.env("GIT_DIR", "/nowhere").env("GIT_TEMPLATE_DIR", "/nowhere");
+        command
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "core.hooksPath")
+            .env("GIT_CONFIG_VALUE_0", "/nowhere");
         run(command.env("SSH_ORIGINAL_COMMAND", line).env("WINDLASS_USER", "root"))
     }
 }
