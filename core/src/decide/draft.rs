@@ -132,7 +132,8 @@ impl Draft<'_> {
         Err(Refusal::new(
             "not_owner",
             format!("task {id} is {owner}'s: only {owner} may {what}"),
-        ))
+        )
+        .hint(format!("ask {owner}, or make a task of your own: task new")))
     }
 
     /// That the caller made this task, or may do everything.
