@@ -46,7 +46,7 @@ impl GpgHome {
     pub fn make_key(&self, user_id: &str, algorithm: &str, made: &str, expires: &str) -> anyhow::Result<String> {
         let ran = self
             .gpg()
-            .args(["--faked-system-time", &format!("{made}!"), "--status-fd", "1"])
+            .args(["--faked-system-time", &format!("{made}!"), "--status-fd", "1", "--yes"])
             .args(["--quick-generate-key", user_id, algorithm, "sign", expires])
             .run()?
             .ok()?;

@@ -36,7 +36,7 @@ pub fn host_key(dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// A folder in the store; made when it is not there, by one of all the processes that ask at once.
-pub fn stored(name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+pub fn stored(name: &str, fill: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
     let profile = profile_folder()?;
     let target = profile.parent().context("a profile's folder lies in target")?;
     let folder = target.join(format!("windlass-test-keys-{VERSION}"));
@@ -52,7 +52,7 @@ pub fn stored(name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> any
     }
     // A short path: sockets of gpg-agent lie in it.
     let made = tempfile::Builder::new().prefix("wk-").tempdir()?;
-    make(made.path())?;
+    fill(made.path())?;
     let half = folder.join(format!(".{name}.half"));
     if half.exists() {
         std::fs::remove_dir_all(&half)?;

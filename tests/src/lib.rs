@@ -4,6 +4,7 @@
 //! `cargo xtask demo` and `bench` stand on the same world.
 
 pub mod bot;
+pub mod chance;
 pub mod clone;
 pub mod crowd;
 pub mod door;
@@ -12,6 +13,7 @@ pub mod keystore;
 pub mod normal;
 pub mod outcome;
 pub mod people;
+pub mod proc;
 pub mod process;
 pub mod programs;
 pub mod sshd;

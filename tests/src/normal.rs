@@ -92,5 +92,11 @@ fn time_at(bytes: &[u8], at: usize) -> Option<usize> {
             break;
         }
     }
-    Some(end)
+    // How long ago that is.
+    let ago = bytes[end..]
+        .starts_with(b" (")
+        .then(|| bytes[end..].iter().position(|byte| *byte == b')'))
+        .flatten();
+    let short = ago.filter(|length| *length < 24);
+    Some(end + short.map_or(0, |length| length + 1))
 }

@@ -34,7 +34,8 @@ fn program() -> anyhow::Result<PathBuf> {
 }
 
 impl Sshd {
-    /// Starts one that takes these keys, with its files in `dir`; `more` are further lines of its configuration.
+    /// Starts one that takes these keys, with its files in `dir`; `more` are lines of
+    /// its configuration that go before its own and win over them.
     pub fn start(dir: &Path, authorized_keys: &Path, more: &str) -> anyhow::Result<Self> {
         crate::people::private_folder(dir)?;
         let host_key = keystore::host_key(dir)?;
@@ -58,7 +59,8 @@ impl Sshd {
         let config = dir.join("sshd_config");
         let log = dir.join("sshd.log");
         let text = format!(
-            "Port {port}\n\
+            "{more}\n\
+             Port {port}\n\
              ListenAddress 127.0.0.1\n\
              HostKey {}\n\
              AuthorizedKeysFile {}\n\
@@ -71,8 +73,7 @@ impl Sshd {
              MaxStartups 1000\n\
              LoginGraceTime 60\n\
              AcceptEnv GIT_PROTOCOL\n\
-             LogLevel VERBOSE\n\
-             {more}\n",
+             LogLevel VERBOSE\n",
             host_key.display(),
             authorized_keys.display(),
         );

@@ -41,6 +41,17 @@ impl World {
     pub fn with(settings: impl FnOnce(&Self) -> anyhow::Result<()>) -> anyhow::Result<Self> {
         let mut world = Self::empty()?;
         settings(&world)?;
+        // Who the server's own account stands for.
+        let admin = [
+            "people",
+            "add",
+            "admin",
+            "--address",
+            "admin@example.org",
+            "--role",
+            "superuser",
+        ];
+        world.windlass(admin).run()?.ok()?;
         for person in [&ALICE, &BOB, &CAROL] {
             world.enrol(person)?;
         }
@@ -341,7 +352,7 @@ impl World {
         let json = ran.json()?;
         let list = json.as_array().or_else(|| json["tasks"].as_array()).cloned();
         let mut list = list.with_context(|| format!("no list of tasks: {ran}"))?;
-        list.sort_by_key(|task| task["id"].as_u64());
+        list.sort_by_key(|task| task["task"].as_u64());
         Ok(list)
     }
 
@@ -384,7 +395,7 @@ impl World {
     pub fn report(&self) -> anyhow::Result<String> {
         let mut out = String::new();
         for task in self.tasks()? {
-            let id = task["id"].to_string();
+            let id = task["task"].to_string();
             let show = self.windlass(["task", "show", id.trim_matches('"')]).run()?.ok()?;
             out.push_str(&self.normal(&show.out()));
         }

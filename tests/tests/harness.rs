@@ -14,7 +14,7 @@ fn people_have_keys_and_sshd_lets_them_in() -> anyhow::Result<()> {
     for person in [&ALICE, &BOB, &CAROL] {
         let home = keystore::home_of(person, &dir.path().join(person.name))?;
         let public = std::fs::read_to_string(home.ssh_public())?;
-        text.push_str(&format!("command=\"echo {}\",restrict {public}", person.name));
+        text.extend(["command=\"echo ", person.name, "\",restrict ", &public]);
     }
     std::fs::write(&keys, text)?;
     let sshd = Sshd::start(&dir.path().join("sshd"), &keys, "")?;
