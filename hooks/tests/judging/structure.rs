@@ -128,6 +128,33 @@ fn two_packets_in_one_armor_are_refused() {
     );
 }
 
+/// Ten thousand cost `git verify-tag` a minute.
+#[test]
+fn very_many_signatures_cost_nothing() {
+    let mut world = alice();
+    world.policy.max_tag_size = 64 * 1024 * 1024;
+    let payload = world.plain();
+    let one = world.gpg(
+        SIGNED,
+        &["--batch", "--local-user", "<alice@example.org>", "--detach-sign"],
+        &payload,
+    );
+    for (count, expected) in [(100, "many_signatures"), (10_000, "too_large")] {
+        let packets = world.gpg(SIGNED, &["--enarmor"], &one.repeat(count));
+        let armored = String::from_utf8(packets)
+            .unwrap()
+            .replace("PGP ARMORED FILE", "PGP SIGNATURE");
+        let object = world.store(&[&payload[..], armored.as_bytes()].concat());
+        let begin = std::time::Instant::now();
+        assert_eq!(codes(&world.judge_object(&object, "refs/tags/1.0-alt1")), [expected]);
+        assert!(
+            begin.elapsed() < std::time::Duration::from_secs(1),
+            "{:?}",
+            begin.elapsed()
+        );
+    }
+}
+
 #[test]
 fn a_tag_without_signature_is_refused() {
     let world = alice();
