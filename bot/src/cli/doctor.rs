@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde_json::json;
+use windlass_hooks::install::Installation;
 
-use super::{Context, Run, hooks};
+use super::keys::counted;
+use super::{Context, Run};
 use crate::doctor::{self, Finding, Severity, Site, fix};
 use crate::exit::Exit;
-use crate::layout::{Accounts, program};
+use crate::layout::{Accounts, beside};
 
 /// Arguments of `windlass doctor`.
 #[derive(Debug, clap::Args)]
@@ -36,11 +38,16 @@ pub struct Args {
 impl Run for Args {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         let config = context.config()?;
-        let installation = hooks::installation(context, &config)?;
+        // Whether it is there is a finding, not a reason to look no further.
+        let installation = Installation {
+            program: beside("windlass-hook")?,
+            config: std::path::absolute(&context.global.config)?,
+            max_input_size: config.push.max_input_size,
+        };
         let site = Site {
             accounts: Accounts::of(&config.users)?,
             config_file: std::path::absolute(&context.global.config)?,
-            shell: program("windlass-shell")?,
+            shell: beside("windlass-shell")?,
             etc: self.etc,
             now: Timestamp::now(),
             installation,
@@ -141,15 +148,14 @@ fn tell(
         }
     }
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let summary = if findings.is_empty() {
         "All is well.".to_owned()
     } else {
         format!(
             "{}, {}, {}.",
-            plural(count(Severity::Error), "error"),
-            plural(count(Severity::Warning), "warning"),
-            plural(count(Severity::Note), "note")
+            counted(count(Severity::Error), "error"),
+            counted(count(Severity::Warning), "warning"),
+            counted(count(Severity::Note), "note")
         )
     };
     context.output.say(format!("\n{summary}"));

@@ -200,7 +200,7 @@ fn must_be_named(which: &Which, word: &str) -> anyhow::Result<()> {
 }
 
 /// The stubs' program and configuration.
-pub(crate) fn installation(context: &Context, config: &Config) -> anyhow::Result<Installation> {
+fn installation(context: &Context, config: &Config) -> anyhow::Result<Installation> {
     Ok(Installation {
         program: program("windlass-hook")?,
         config: std::path::absolute(&context.global.config)?,

@@ -112,10 +112,9 @@ impl Run for Args {
         }
         self.may(&config)?;
         let count = plan.execute()?;
-        context.output.say(format!(
-            "\nDone: {count} of {} steps; the rest was there.",
-            plan.steps.len()
-        ));
+        context
+            .output
+            .say(format!("\nDone: {count} of {} steps.", plan.steps.len()));
         let next = self.next_commands(&config, &self.config_file(context, &config.paths.root));
         context.output.data(next)?;
         Ok(Exit::Done)

@@ -420,6 +420,11 @@ pub(super) fn warn(context: &mut Context, config: &Config, name: &UserName) {
     }
 }
 
+/// As `1 error` and `2 errors`.
+pub(super) fn counted(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 fn finding_lines(finding: &Finding) -> Vec<String> {
     let word = match finding.severity {
         Severity::Error => "error",
@@ -454,7 +459,7 @@ fn lint(context: &mut Context, name: Option<&UserName>, as_json: bool) -> anyhow
         }
         context.output.say(match (errors, findings.len() - errors) {
             (0, 0) => "Nothing is amiss.".to_owned(),
-            (errors, warnings) => format!("{errors} errors, {warnings} warnings"),
+            (errors, warnings) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
         });
     }
     Ok(if errors == 0 { Exit::Done } else { Exit::Failed })

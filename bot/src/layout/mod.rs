@@ -138,16 +138,21 @@ pub fn person_file(accounts: &Accounts) -> files::Permissions {
 /// # Errors
 /// [`Broken`] when it does not.
 pub fn program(name: &str) -> Result<PathBuf, Broken> {
-    let own = std::env::current_exe()
-        .and_then(std::fs::canonicalize)
-        .map_err(|error| Broken::new(format!("cannot tell where this program stands: {error}")))?;
-    let beside = own.with_file_name(name);
+    let beside = beside(name)?;
     if beside.is_file() {
         return Ok(beside);
     }
-    Err(
-        Broken::new(format!("there is no program '{}'", beside.display())).hint(format!(
-            "{name} is installed beside windlass; --program PATH names another place"
-        )),
-    )
+    Err(Broken::new(format!("there is no program '{}'", beside.display()))
+        .hint(format!("{name} is installed in the same directory as windlass")))
+}
+
+/// Where a program stands beside this one, if it is there.
+///
+/// # Errors
+/// [`Broken`] when nobody knows where this one stands.
+pub fn beside(name: &str) -> Result<PathBuf, Broken> {
+    let own = std::env::current_exe()
+        .and_then(std::fs::canonicalize)
+        .map_err(|error| Broken::new(format!("cannot tell where this program stands: {error}")))?;
+    Ok(own.with_file_name(name))
 }
