@@ -122,9 +122,7 @@ impl Session<'_> {
                 Some(code) => Ok(End::Exit(u8::try_from(code).unwrap_or(1))),
                 None => stopped(&format!("git was stopped ({status})")),
             },
-            Err(RunError::TimedOut { after, .. }) => {
-                stopped(&format!("git was stopped after {} seconds", after.as_secs()))
-            }
+            Err(RunError::TimedOut { .. }) => stopped(&format!("git was stopped after {}", ssh.time_limit)),
             Err(error) => Err(error),
         }
     }
@@ -196,5 +194,30 @@ mod tests {
             found,
             expected.map(|found| found.map(str::to_owned).map_err(str::to_owned))
         );
+    }
+
+    #[test]
+    fn any_line_leads_below_the_root_or_nowhere() {
+        let alice: UserName = "alice".parse().unwrap();
+        bolero::check!()
+            .with_type::<(u8, String)>()
+            .for_each(|(service, rest)| {
+                let service =
+                    ["git-upload-pack", "git receive-pack", "git-upload-archive", ""][usize::from(*service) % 4];
+                let Ok(words) = windlass_core::command::split::split(format!("{service} {rest}").as_bytes()) else {
+                    return;
+                };
+                if let Some(Ok((_, path))) = asked(&words, &alice) {
+                    let path = path.as_str();
+                    assert!(
+                        (path.starts_with("people/") || path.starts_with("shared/")) && path.ends_with(".git"),
+                        "{path}"
+                    );
+                    assert!(
+                        !path.contains("..") && !path.contains("/-") && !path.contains("//"),
+                        "{path}"
+                    );
+                }
+            });
     }
 }

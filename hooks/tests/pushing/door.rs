@@ -1,5 +1,7 @@
 //! The ssh door, with a stand-in for sshd that sets what sshd sets and what a hostile client would like to get through.
 
+use std::time::{Duration, Instant};
+
 use crate::world::{World, refs, run};
 
 #[test]
@@ -233,4 +235,30 @@ fn a_tag_that_needs_too_much_memory_is_stopped() {
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert!(ran.err.to_lowercase().contains("out of memory"), "{}", ran.err);
     assert_eq!(refs(&world.hello()), ["refs/heads/main"]);
+}
+
+#[test]
+fn a_push_that_takes_too_long_is_stopped_with_all_that_it_started() {
+    let world = World::with("[ssh]\ntime_limit = \"1s\"");
+    let work = world.clone_of("alice", "a");
+    let dir = world.hello().join("hooks/pre-receive.d");
+    std::fs::create_dir(&dir).unwrap();
+    let pid = world.path("pid");
+    std::fs::write(
+        dir.join("slow"),
+        format!("#!/bin/sh\necho $$ > '{}'\nexec sleep 600\n", pid.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(dir.join("slow"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let ran = work.git_by_ssh(&["push", "host:hello", "main"]).refused("over_limit");
+    assert!(ran.err.contains("git was stopped after 1s"), "{}", ran.err);
+    assert!(refs(&world.hello()).is_empty());
+    let pid = std::fs::read_to_string(pid).unwrap();
+    let gone =
+        || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |stat| stat.contains(") Z "));
+    let patience = Instant::now() + Duration::from_secs(10);
+    while !gone() && Instant::now() < patience {
+        std::thread::yield_now();
+    }
+    assert!(gone(), "the hook is dead");
 }
