@@ -129,11 +129,10 @@ impl Draft<'_> {
             return Ok(());
         }
         let Task { id, owner, .. } = &self.task;
-        Err(Refusal::new(
-            "not_owner",
-            format!("task {id} is {owner}'s: only {owner} may {what}"),
+        Err(
+            Refusal::new("not_owner", format!("task {id} is {owner}'s: only {owner} may {what}"))
+                .hint(format!("ask {owner}, or make a task of your own: task new")),
         )
-        .hint(format!("ask {owner}, or make a task of your own: task new")))
     }
 
     /// That the caller made this task, or may do everything.

@@ -227,6 +227,34 @@ fn a_revoked_key_is_refused_even_when_backdated(#[case] reason: &str, #[case] ex
     assert_eq!(world.codes(&later), ["revoked_key"]);
 }
 
+/// Somebody whom the owner named may revoke, too.
+#[test]
+fn a_key_revoked_by_its_designated_revoker_is_refused() {
+    let world = with("ed25519", &[]);
+    world.key("carol", "ed25519", &[]);
+    let signed = world.signed(SIGNED, &[]);
+    let (alice, carol) = (world.fingerprint("alice"), world.fingerprint("carol"));
+    let answers = format!("addrevoker\n{carol}\ny\nsave\n");
+    world.gpg(
+        "20260102T000000",
+        &["--command-fd", "0", "--edit-key", &alice],
+        answers.as_bytes(),
+    );
+    world.enrol("alice");
+    assert_eq!(world.codes(&signed), NONE);
+    let revoke = ["--armor", "--command-fd", "0", "--desig-revoke", &alice];
+    let certificate = world.gpg("20260401T000000", &revoke, b"y\n1\nwhy\n\ny\n");
+    world.gpg("20260401T000000", &["--batch", "--import"], &certificate);
+    world.enrol("alice");
+    let judgement = world.judge(&signed);
+    assert_eq!(codes(&judgement), ["revoked_key"]);
+    assert!(
+        judgement.verdict.reasons()[0]
+            .message
+            .contains("a revoker whom its owner named")
+    );
+}
+
 #[test]
 fn a_rebuild_takes_what_was_good_then_unless_the_key_is_compromised() {
     let mut world = with("ed25519", &[]);
