@@ -10,12 +10,18 @@ use jiff::Timestamp;
 use tokio::sync::{broadcast, oneshot};
 use windlass_core::event::{Answered, EVENT_VERSION, Event};
 use windlass_core::id::{RequestId, TaskId};
-use windlass_core::world::World;
+use windlass_core::world::{WORLD_VERSION, World};
 
-use crate::journal::{Batch, Entry, Head, Journal, JournalError, Row, Sqlite, derive};
+use crate::journal::{Batch, Entry, Head, Journal, JournalError, Row, Snapshot, Sqlite, derive};
 
 /// How many rows are read at once when the world is made.
 const CHUNK: usize = 4096;
+
+/// So many rows after the kept snapshot a start keeps a new one, so that the next start is quick whatever ends this run.
+const MANY: u64 = 5_000;
+
+/// So many rows after it an orderly end keeps a new one.
+const SOME: u64 = 500;
 
 /// How many tasks may have changed before somebody who watches hears only that much happened.
 const WATCHED: usize = 4096;
@@ -28,6 +34,8 @@ pub struct State {
     changed: broadcast::Sender<TaskId>,
     /// The world may not be what the journal says: it is made again before it is looked at.
     doubtful: bool,
+    /// The last row that the kept snapshot has.
+    kept: u64,
 }
 
 impl State {
@@ -40,8 +48,10 @@ impl State {
             world: World::default(),
             changed,
             doubtful: true,
+            kept: 0,
         };
         state.settle()?;
+        state.keep(MANY);
         Ok(state)
     }
 
@@ -106,8 +116,8 @@ impl State {
         if !self.doubtful {
             return Ok(());
         }
-        self.world = World::default();
-        self.head = Head::EMPTY;
+        (self.world, self.head) = self.stored()?.unwrap_or_default();
+        self.kept = self.head.seq;
         loop {
             let rows = self.journal.read_from(self.head.seq, CHUNK)?;
             for row in &rows {
@@ -123,6 +133,86 @@ impl State {
             }
         }
         self.doubtful = false;
+        Ok(())
+    }
+
+    /// The world that was kept, if it is of this program's kind and of this journal.
+    fn stored(&self) -> Result<Option<(World, Head)>, JournalError> {
+        let Some(snapshot) = self.journal.snapshot()? else {
+            return Ok(None);
+        };
+        if snapshot.version != WORLD_VERSION {
+            return Ok(None);
+        }
+        let last = match snapshot.head.seq.checked_sub(1) {
+            Some(before) => self.journal.read_from(before, 1)?,
+            None => Vec::new(),
+        };
+        if last
+            .first()
+            .is_none_or(|row| row.seq != snapshot.head.seq || row.hash != snapshot.head.hash)
+        {
+            tracing::error!(
+                journal.seq = snapshot.head.seq,
+                "the kept snapshot is not of this journal: windlass journal verify"
+            );
+            return Ok(None);
+        }
+        match serde_json::from_str(&snapshot.body) {
+            Ok(world) => Ok(Some((world, snapshot.head))),
+            Err(error) => {
+                tracing::warn!(%error, "the kept snapshot cannot be read, all events are: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Keeps the world, if so many rows have come since it was kept last. Without it the next start only takes longer.
+    fn keep(&mut self, rows: u64) {
+        if self.doubtful || self.head.seq.saturating_sub(self.kept) < rows {
+            return;
+        }
+        let kept = serde_json::to_string(&self.world)
+            .map_err(|error| damaged(self.head.seq, &error))
+            .and_then(|body| {
+                self.journal.keep_snapshot(&Snapshot {
+                    version: WORLD_VERSION,
+                    head: self.head,
+                    body,
+                })
+            });
+        match kept {
+            Ok(()) => self.kept = self.head.seq,
+            Err(error) => tracing::warn!(%error, "the snapshot cannot be kept: {error}"),
+        }
+    }
+
+    /// Reads back the history of a task that was not in the kept snapshot.
+    pub fn recall(&mut self, task: TaskId) -> Result<(), JournalError> {
+        if self
+            .world
+            .task(task)
+            .is_none_or(|task| task.events == task.history.len())
+        {
+            return Ok(());
+        }
+        let mut events = Vec::new();
+        let mut after = 0;
+        loop {
+            let rows = self.journal.read_task(task, after, CHUNK)?;
+            for row in &rows {
+                after = row.seq;
+                if let Event::Task { id, event } = event(row)?
+                    && id == task
+                {
+                    events.push((event, row.at));
+                }
+            }
+            if rows.len() < CHUNK {
+                break;
+            }
+        }
+        self.world.recall(events, task);
         Ok(())
     }
 }
@@ -213,7 +303,12 @@ impl Writer {
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || queue.into_iter().for_each(|job| job(&mut state)))
+            .spawn(move || {
+                for job in queue {
+                    job(&mut state);
+                }
+                state.keep(SOME);
+            })
             .map_err(|source| JournalError::File {
                 path: path.to_owned(),
                 source,

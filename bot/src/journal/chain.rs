@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 digest, shown in hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -64,7 +64,7 @@ impl Serialize for Digest {
 }
 
 /// The end of the journal: the last row's number (0 when there is none) and digest. Shown as `SEQ:DIGEST`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
     /// The last row's number.
     pub seq: u64,

@@ -174,3 +174,67 @@ fn an_answer_is_repeated_to_the_same_request_alone() {
     }
     assert_eq!(world.count("task.created"), 1);
 }
+
+#[test]
+fn a_start_from_a_kept_snapshot_knows_all_that_a_start_from_the_beginning_knows() {
+    let world = World::new();
+    let bot = world.start();
+    let packages: Vec<String> = (0..300).map(|number| format!("package{number}")).collect();
+    for id in ["1", "2"] {
+        assert_eq!(world.ask(&["task", "new"]).exit, Some(0));
+        let mut words = vec!["task", "add", id, "del"];
+        words.extend(packages.iter().map(String::as_str));
+        assert_eq!(world.ask(&words).exit, Some(0));
+    }
+    let repeated = request(&["task", "new"]);
+    let first = world.send(&repeated);
+    let ask = |words: &[&str]| {
+        let reply = world.ask(words);
+        assert_eq!(reply.exit, Some(0), "{reply:?}");
+        reply.out
+    };
+    let log = ask(&["task", "log", "1"]);
+    assert_eq!(bot.stop(), Some(0));
+    let journal = rusqlite::Connection::open(world.path("state/journal.sqlite")).unwrap();
+    let snapshots = |journal: &rusqlite::Connection| {
+        let count = journal.query_row("SELECT count(*) FROM snapshot", [], |row| row.get::<_, i64>(0));
+        count.unwrap()
+    };
+    assert_eq!(snapshots(&journal), 1);
+    drop(journal);
+
+    let bot = world.start();
+    assert_eq!(world.ask(&["task", "add", "1", "del", "one-more"]).exit, Some(0));
+    let longer = ask(&["task", "log", "1"]);
+    assert!(longer.starts_with(&log) && longer.lines().count() == log.lines().count() + 1);
+    assert_eq!(world.send(&repeated), first);
+    let list = ask(&["task", "ls", "--json"]);
+    bot.kill();
+    world.verify();
+
+    // A snapshot that was tampered with is found out, or not used.
+    let journal = rusqlite::Connection::open(world.path("state/journal.sqlite")).unwrap();
+    journal
+        .execute_batch("UPDATE snapshot SET hash = zeroblob(32)")
+        .unwrap();
+    drop(journal);
+    let mut bot = world.start_unchecked();
+    bot.log_line("not of this journal");
+    bot.log_line("serving at");
+    assert_eq!(ask(&["task", "log", "1"]), longer);
+    bot.kill();
+
+    // Thrown away, it is made again from the rows.
+    assert!(
+        world
+            .command(&["journal", "rebuild"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    let _bot = world.start();
+    assert_eq!(ask(&["task", "log", "1"]), longer);
+    assert_eq!(ask(&["task", "ls", "--json"]), list);
+    world.verify();
+}

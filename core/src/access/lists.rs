@@ -9,8 +9,9 @@ use crate::id::{GroupName, PackageName, RepositoryName, UserName};
 use crate::refusal::{Refusal, nearest};
 
 /// All access lists of one repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessLists {
+    #[serde(with = "crate::world::pairs")]
     lists: BTreeMap<Subject, List>,
 }
 

@@ -326,6 +326,38 @@ proptest! {
     }
 
     #[test]
+    fn a_stored_world_with_the_events_since_and_its_histories_recalled_is_the_world(
+        happenings in happenings(),
+        part in 0.0..=1.0f64,
+    ) {
+        let mut town = Town::lively();
+        for happening in &happenings {
+            town.lives(happening);
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "any place will do")]
+        let (before, after) = town.journal.split_at((part * town.journal.len() as f64) as usize);
+        let mut world = World::default();
+        for (at, event) in before {
+            world.apply(event, *at);
+        }
+        let mut world: World = serde_json::from_str(&serde_json::to_string(&world).unwrap()).unwrap();
+        for (at, event) in after {
+            world.apply(event, *at);
+        }
+        for task in town.world.tasks() {
+            let events = town.journal.iter().filter_map(|(at, event)| match event {
+                Event::Task { id, event } if *id == task.id => Some((event.clone(), *at)),
+                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) => None,
+            });
+            // What came since the world was stored is there without recalling it.
+            let shown = log_after(&town.world, task.id, task.events, LogFilter::default());
+            prop_assert_eq!(log_after(&world, task.id, task.events, LogFilter::default()), shown);
+            world.recall(events, task.id);
+        }
+        prop_assert_eq!(world, town.world);
+    }
+
+    #[test]
     fn who_asks_the_same_again_gets_no_second_effect_from_build_and_push(
         happenings in happenings(),
         user in proptest::sample::select(vec!["alice", "bob"]),

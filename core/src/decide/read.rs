@@ -1,8 +1,9 @@
 //! Commands that only read.
 
+use super::Actor;
 use super::draft::Scene;
 use crate::access::lists::unknown_user;
-use crate::command::TaskRef;
+use crate::command::{Command, TaskCommand, TaskRef};
 use crate::id::{ArchName, RepositoryName, TaskId, UserName};
 use crate::refusal::Refusal;
 use crate::reply::log::{LogLine, LogView};
@@ -23,14 +24,33 @@ pub struct LogFilter<'a> {
 
 /// What of a task's log comes after so many of its events, and how many there are now.
 pub fn log_after(world: &World, task: TaskId, after: usize, filter: LogFilter<'_>) -> (LogView, usize) {
-    let history = world.task(task).map_or(&[][..], |task| &task.history);
-    let lines = history.iter().skip(after).map(|(at, event)| LogLine::of(*at, event));
+    let (history, events) = world
+        .task(task)
+        .map_or((&[][..], 0), |task| (&task.history[..], task.events));
+    // A stored world has only the last of them.
+    let not_here = events.saturating_sub(history.len());
+    let lines = history
+        .iter()
+        .skip(after.saturating_sub(not_here))
+        .map(|(at, event)| LogLine::of(*at, event));
     let lines = lines.filter(|line| {
         filter.stage.is_none_or(|stage| line.stage == Some(stage))
             && filter.arch.is_none_or(|arch| line.arch.as_ref() == Some(arch))
     });
     let lines = lines.collect();
-    (LogView { task, lines }, history.len())
+    (LogView { task, lines }, events)
+}
+
+/// The task whose whole history a command shows: a world that was stored has to [`recall`](World::recall) it first.
+pub fn recalls(world: &World, actor: &Actor, command: &Command) -> Option<TaskId> {
+    let Command::Task(TaskCommand::Log { id, .. }) = command else {
+        return None;
+    };
+    match id {
+        None => world.newest_of(&actor.user).map(|task| task.id),
+        Some(TaskRef::Id(id)) => Some(*id),
+        Some(TaskRef::Request(request)) => world.answer(request).and_then(|answered| answered.task),
+    }
 }
 
 /// Which tasks are listed.

@@ -14,6 +14,7 @@ pub mod state;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use action::{Action, SignedBy, Subtask};
 pub use digest::Digest;
@@ -27,7 +28,7 @@ use crate::id::{RepositoryName, SubtaskNumber, TaskId, UserName};
 use crate::reason::Reason;
 
 /// One task, as its events have made it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// Its number.
     pub id: TaskId,
@@ -55,12 +56,16 @@ pub struct Task {
     pub state: State,
     /// Since when.
     pub since: Timestamp,
-    /// What happened, oldest first.
+    /// How many events made it.
+    pub events: usize,
+    /// What happened, oldest first: the last of its events. A stored world keeps none of it, since the journal has it; see
+    /// [`World::recall`](crate::world::World::recall).
+    #[serde(skip)]
     pub history: Vec<(Timestamp, TaskEvent)>,
 }
 
 /// A vote on one subtask, bound to what was voted on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CastVote {
     /// The subtask.
     pub subtask: SubtaskNumber,
@@ -93,6 +98,7 @@ impl Task {
             tries: 0,
             state: State::New,
             since: now,
+            events: 0,
             history: Vec::new(),
         }
     }
@@ -173,6 +179,7 @@ impl Task {
             | TaskEvent::CommitFailed { .. }
             | TaskEvent::Landed { .. } => {}
         }
+        self.events += 1;
         self.history.push((now, event.clone()));
         effects
     }

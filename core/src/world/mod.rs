@@ -1,12 +1,15 @@
 //! All that is known: the fold of the journal's events.
 //!
 //! [`World::apply`] is total and deterministic: the same events make the same world, whatever the configuration says today.
+//! Hence a world can be stored and read back ([`WORLD_VERSION`]), and the events since make it whole.
 
+pub(crate) mod pairs;
 pub mod standing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::access::AccessLists;
 use crate::event::{Answered, Event, Taken};
@@ -18,8 +21,13 @@ use crate::task::{Effect, Task, TaskEvent};
 /// How long the answer to a request is kept for whoever asks it again.
 pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// The version of a stored world. It grows with every change of what is stored *or* of what an event makes of it: a world of
+/// another version is made from all events again.
+pub const WORLD_VERSION: u32 = 1;
+
 /// All that is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct World {
     tasks: BTreeMap<TaskId, Task>,
     /// The tasks of each owner that have neither landed nor been removed.
@@ -28,11 +36,12 @@ pub struct World {
     answers: BTreeMap<RequestId, Answered>,
     /// The order in which they came, for forgetting the oldest.
     answer_times: VecDeque<(Timestamp, RequestId)>,
+    #[serde(with = "pairs")]
     tags: BTreeMap<(SourcePath, TagName), KnownTag>,
 }
 
 /// A tag that came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownTag {
     /// The tag object.
     pub object: ObjectId,
@@ -115,6 +124,18 @@ impl World {
             }
         }
         effects.into_iter().map(|effect| (id, effect)).collect()
+    }
+
+    /// Gives a task of a world that was stored its history back, which the journal has.
+    pub fn recall(&mut self, events: impl IntoIterator<Item = (TaskEvent, Timestamp)>, id: TaskId) {
+        let mut before = Self::default();
+        for (event, at) in events {
+            before.task_event(id, &event, at);
+        }
+        if let (Some(task), Some(before)) = (self.tasks.get_mut(&id), before.tasks.remove(&id)) {
+            task.events = before.events;
+            task.history = before.history;
+        }
     }
 
     /// One task.
