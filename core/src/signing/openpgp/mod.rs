@@ -1,6 +1,6 @@
 //! OpenPGP signatures: what one says, and whether it holds.
 //!
-//! [`Detached::parse`] reads the one signature that a tag may carry; [`verify`](Detached::verify) lets Sequoia decide as of
+//! `Detached::parse` reads the one signature that a tag may carry; `Detached::verify` lets Sequoia decide as of
 //! the signature's own time, and then asks once more as of now, since by its own time alone a backdated signature
 //! of a key that has expired or was revoked since would pass.
 
