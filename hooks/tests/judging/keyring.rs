@@ -127,5 +127,5 @@ fn cost(world: &World, object: &windlass_core::id::ObjectId) -> f64 {
         assert_eq!(codes(&world.judge_object(object, "refs/tags/1.0-alt1")), NONE);
         begin.elapsed().as_secs_f64() * 1000.0
     };
-    (0..10).map(|_| once()).fold(f64::INFINITY, f64::min)
+    (0..40).map(|_| once()).fold(f64::INFINITY, f64::min)
 }
