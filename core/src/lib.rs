@@ -23,6 +23,7 @@ pub mod escape;
 #[cfg(feature = "task")]
 pub mod event;
 pub mod id;
+mod pairs;
 pub mod people;
 pub mod push;
 pub mod reason;

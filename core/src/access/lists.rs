@@ -11,7 +11,7 @@ use crate::refusal::{Refusal, nearest};
 /// All access lists of one repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessLists {
-    #[serde(with = "crate::world::pairs")]
+    #[serde(with = "crate::pairs")]
     lists: BTreeMap<Subject, List>,
 }
 

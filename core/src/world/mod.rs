@@ -3,7 +3,6 @@
 //! [`World::apply`] is total and deterministic: the same events make the same world, whatever the configuration says today.
 //! Hence a world can be stored and read back ([`WORLD_VERSION`]), and the events since make it whole.
 
-pub(crate) mod pairs;
 pub mod standing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,7 +35,7 @@ pub struct World {
     answers: BTreeMap<RequestId, Answered>,
     /// The order in which they came, for forgetting the oldest.
     answer_times: VecDeque<(Timestamp, RequestId)>,
-    #[serde(with = "pairs")]
+    #[serde(with = "crate::pairs")]
     tags: BTreeMap<(SourcePath, TagName), KnownTag>,
 }
 
