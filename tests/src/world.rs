@@ -62,7 +62,11 @@ impl World {
 
     /// A server that `windlass init` just made: nobody is known, nothing runs.
     pub fn empty() -> anyhow::Result<Self> {
-        let programs = Programs::built()?;
+        Self::empty_of(Programs::built()?)
+    }
+
+    /// The same with these programs.
+    pub fn empty_of(programs: Programs) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("wl-").tempdir()?;
         let world = Self {
             bot: None,

@@ -1,5 +1,6 @@
-//! Developer commands: `cargo xtask test` and `demo`. Each installs what it needs, after asking.
+//! Developer commands: `cargo xtask test`, `demo`, `bench`. Each installs what it needs, after asking.
 
+mod bench;
 mod demo;
 mod packages;
 mod process;
@@ -25,12 +26,15 @@ enum Command {
     Test(test::Args),
     /// The main job, for real: keys, a server, a refused push, an accepted one, the task that came of it
     Demo(demo::Args),
+    /// Figures, with the peer in the same run
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     done.unwrap_or_else(|error| {
         say::talk(format_args!("error: {error:#}"));

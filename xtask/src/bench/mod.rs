@@ -1,0 +1,103 @@
+//! `cargo xtask bench hooks`: figures for hooks and bot, built for release, with the peer in the same run.
+
+mod bot;
+mod figure;
+mod growth;
+mod place;
+mod push;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::bail;
+use windlass_tests::programs::{Programs, workspace};
+
+use self::figure::{Figures, ms};
+use self::place::Place;
+use crate::{packages, process, say};
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Hooks against a bash hook with `git verify-tag`; the bot's socket
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench hooks
+  cargo xtask bench hooks --json | jq '.[] | {name, median}'
+  cargo xtask bench hooks --runs 5          quicker and coarser")]
+    Hooks(Hooks),
+}
+
+/// Arguments of `cargo xtask bench hooks`.
+#[derive(Debug, clap::Args)]
+struct Hooks {
+    /// How often one tag is judged on each side
+    #[arg(long, default_value_t = 40)]
+    runs: usize,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+    /// Install what is missing without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let What::Hooks(args) = &args.what;
+    packages::ensure(&packages::PROGRAMS, args.yes)?;
+    let root = workspace()?;
+    let mut build = Command::new("cargo");
+    build.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "-p",
+        "windlass",
+        "-p",
+        "windlass-hooks",
+    ]);
+    if !process::run(build.current_dir(&root))? {
+        bail!("the programs do not build");
+    }
+    let programs = Programs::in_folder(&root.join("target/release"))?;
+    let mut place = Place::make(programs)?;
+    let mut figures = Figures::default();
+    push::measure(&mut place, args.runs, &mut figures)?;
+    growth::measure(&mut place, &mut figures)?;
+    sizes(&place, args.runs, &mut figures)?;
+    bot::measure(&mut place, &mut figures)?;
+    if args.json {
+        say::data(serde_json::to_string_pretty(&figures.list())?);
+    } else {
+        say::data(&figures);
+    }
+    Ok(if figures.all_reached() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+/// How large the two programs of the git side are, and how long they take to start and say their version.
+fn sizes(place: &Place, runs: usize, figures: &mut Figures) -> anyhow::Result<()> {
+    let programs = place.world.programs();
+    for program in [&programs.hook, &programs.shell] {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut times = Vec::new();
+        for _ in 0..runs {
+            let ran = windlass_tests::Cmd::new(program).arg("--version").run()?.ok()?;
+            times.push(ms(ran.took));
+        }
+        figures.add(&format!("{name} --version, start to end"), "ms", times);
+        let kib = u32::try_from(program.metadata()?.len() / 1024)?;
+        figures.one(&format!("{name}, size"), "MiB", f64::from(kib) / 1024.0);
+    }
+    Ok(())
+}
