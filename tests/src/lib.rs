@@ -18,6 +18,7 @@ pub mod process;
 pub mod programs;
 pub mod sshd;
 pub mod tag;
+pub mod unix;
 pub mod wait;
 pub mod world;
 

@@ -83,6 +83,14 @@ impl Cmd {
         self
     }
 
+    /// The same, run by root as another user, in that user's groups.
+    #[must_use]
+    pub fn as_user(mut self, user: &str) -> Self {
+        let words = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--"];
+        self.argv.splice(0..0, words.map(OsString::from));
+        self
+    }
+
     /// The command as one would type it.
     pub fn shown(&self) -> String {
         let words: Vec<String> = self.argv.iter().map(|word| quoted(&word.to_string_lossy())).collect();

@@ -16,6 +16,7 @@ use crate::people::{ALICE, BOB, CAROL, Home, Person, Signs};
 use crate::process::{Cmd, Ran};
 use crate::programs::Programs;
 use crate::sshd::Sshd;
+use crate::unix::Accounts;
 
 /// A server in its one-user set-up and the people who know it. Everything ends when it is dropped.
 #[derive(Debug)]
@@ -26,8 +27,10 @@ pub struct World {
     agents: Vec<Agent>,
     homes: BTreeMap<&'static str, Home>,
     programs: Programs,
+    config: PathBuf,
     ledger: Ledger,
     spool_may_be_full: bool,
+    accounts: Option<Accounts>,
     dir: TempDir,
 }
 
@@ -41,6 +44,12 @@ impl World {
     pub fn with(settings: impl FnOnce(&Self) -> anyhow::Result<()>) -> anyhow::Result<Self> {
         let mut world = Self::empty()?;
         settings(&world)?;
+        world.populate()?;
+        Ok(world)
+    }
+
+    /// Makes everybody known and starts everything.
+    fn populate(&mut self) -> anyhow::Result<()> {
         // Who the server's own account stands for.
         let admin = [
             "people",
@@ -51,13 +60,12 @@ impl World {
             "--role",
             "superuser",
         ];
-        world.windlass(admin).run()?.ok()?;
+        self.windlass(admin).run()?.ok()?;
         for person in [&ALICE, &BOB, &CAROL] {
-            world.enrol(person)?;
+            self.enrol(person)?;
         }
-        world.start_sshd()?;
-        world.start_bot()?;
-        Ok(world)
+        self.start_sshd()?;
+        self.start_bot()
     }
 
     /// A server that `windlass init` just made: nobody is known, nothing runs.
@@ -68,34 +76,63 @@ impl World {
     /// The same with these programs.
     pub fn empty_of(programs: Programs) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("wl-").tempdir()?;
-        let world = Self {
+        let world = Self::nothing(dir, programs, None);
+        world.init().args(["--one-user", "admin"]).run()?.ok()?;
+        Ok(world)
+    }
+
+    /// A server with the three Unix users of a real one, bot and sshd running, on which Alice, Bob and Carol are known. Needs root.
+    pub fn of_three_users() -> anyhow::Result<Self> {
+        let built = Programs::built()?;
+        let accounts = Accounts::named_after_this_process();
+        let dir = tempfile::Builder::new().prefix("wl-").tempdir()?;
+        open_to_all(dir.path())?;
+        // Where the other users reach them, whatever the workspace lies in.
+        let bin = dir.path().join("bin");
+        std::fs::create_dir(&bin)?;
+        for program in [&built.windlass, &built.hook, &built.shell] {
+            std::fs::copy(program, bin.join(program.file_name().context("a program has a name")?))?;
+        }
+        let mut world = Self::nothing(dir, Programs::in_folder(&bin)?, Some(accounts));
+        world.config = world.dir().join("etc/windlass.toml");
+        for folder in ["etc", "units", "sshd.d"] {
+            std::fs::create_dir(world.dir().join(folder))?;
+        }
+        let mut init = world.init();
+        if let Some(accounts) = &world.accounts {
+            init = init.args(["--git-user", &accounts.git, "--bot-user", &accounts.bot]);
+        }
+        let init = init.arg("--unit-dir").arg(world.dir().join("units"));
+        init.arg("--sshd-dir").arg(world.dir().join("sshd.d")).run()?.ok()?;
+        world.set("users", "local", "\"admin\"")?;
+        world.populate()?;
+        Ok(world)
+    }
+
+    fn nothing(dir: TempDir, programs: Programs, accounts: Option<Accounts>) -> Self {
+        Self {
             bot: None,
             sshd: None,
             agents: Vec::new(),
             homes: BTreeMap::new(),
             programs,
+            config: dir.path().join("srv/windlass.toml"),
             ledger: Ledger::default(),
             spool_may_be_full: false,
+            accounts,
             dir,
-        };
-        let root = world.root();
-        Cmd::new(&world.programs.windlass)
-            .env("HOME", world.dir.path())
-            .args([
-                "init",
-                "--yes",
-                "--one-user",
-                "admin",
-                "--repository",
-                "main",
-                "--repository",
-                "stable",
-            ])
+        }
+    }
+
+    /// `windlass init` without what says whose the server is.
+    fn init(&self) -> Cmd {
+        let mut init = Cmd::new(&self.programs.windlass).env("HOME", self.dir.path());
+        if self.accounts.is_some() {
+            init = init.arg("--config").arg(&self.config);
+        }
+        init.args(["init", "--yes", "--repository", "main", "--repository", "stable"])
             .args(["--architecture", "x86_64", "--dir"])
-            .arg(&root)
-            .run()?
-            .ok()?;
-        Ok(world)
+            .arg(self.root())
     }
 
     /// The world's folder: the server's root, the people's homes, logs.
@@ -110,7 +147,12 @@ impl World {
 
     /// The configuration.
     pub fn config(&self) -> PathBuf {
-        self.root().join("windlass.toml")
+        self.config.clone()
+    }
+
+    /// The Unix users, of a world that has three.
+    pub fn accounts(&self) -> Option<&Accounts> {
+        self.accounts.as_ref()
     }
 
     /// The root of the source repositories.
@@ -216,7 +258,9 @@ impl World {
     /// Starts the ssh server.
     pub fn start_sshd(&mut self) -> anyhow::Result<()> {
         let keys = self.authorized_keys();
-        self.sshd = Some(Sshd::start(&self.dir.path().join("sshd"), &keys, "")?);
+        // Accounts without a password count as locked, unless PAM is asked.
+        let more = if self.accounts.is_some() { "UsePAM yes" } else { "" };
+        self.sshd = Some(Sshd::start(&self.dir.path().join("sshd"), &keys, more)?);
         for home in self.homes.values() {
             self.write_ssh_config(home)?;
         }
@@ -230,7 +274,10 @@ impl World {
 
     fn write_ssh_config(&self, home: &Home) -> anyhow::Result<()> {
         let sshd = self.sshd.as_ref().context("sshd runs")?;
-        let me = Cmd::new("id").arg("-un").run()?.ok()?.line();
+        let me = match &self.accounts {
+            Some(accounts) => accounts.git.clone(),
+            None => Cmd::new("id").arg("-un").run()?.ok()?.line(),
+        };
         let text = format!(
             "Host windlass\n\tHostName 127.0.0.1\n\tPort {}\n\tUser {me}\n\tIdentityFile {}\n\tIdentitiesOnly yes\n\
              \tUserKnownHostsFile {}\n\tHostKeyAlias [127.0.0.1]:{}\n\tBatchMode yes\n\tLogLevel ERROR\n",
@@ -245,7 +292,11 @@ impl World {
 
     /// How the bot is started.
     pub fn serve(&self) -> Cmd {
-        self.windlass(["serve"])
+        let serve = self.windlass(["serve"]);
+        match &self.accounts {
+            Some(accounts) => serve.as_user(&accounts.bot),
+            None => serve,
+        }
     }
 
     /// Starts the bot and waits until it answers.
@@ -405,6 +456,12 @@ impl World {
         }
         Ok(out)
     }
+}
+
+/// Lets other users look into a folder.
+fn open_to_all(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))?)
 }
 
 impl Drop for World {
