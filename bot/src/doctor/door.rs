@@ -47,7 +47,12 @@ fn block(site: &Site, path: &Path) -> Vec<Finding> {
     let Ok((everybody, _)) = people::everybody(&site.config.paths.people()) else {
         return Vec::new();
     };
-    let text = read(site, path).unwrap_or_default();
+    let text = match read(site, path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        // That it cannot be read is told below.
+        Err(_) => return Vec::new(),
+    };
     let expected =
         ours::block(&everybody, &site.shell, &site.config_file).and_then(|block| ours::merged(&text, &block));
     match expected {

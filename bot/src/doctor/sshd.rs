@@ -120,10 +120,12 @@ pub(super) fn examine(site: &Site) -> Vec<Finding> {
                     .map(String::as_str)
                     .filter(|word| !DANGEROUS.iter().any(|name| matches(word, name)))
                     .collect();
-                if kept.is_empty() {
-                    commented(&line.text)
-                } else {
-                    format!("AcceptEnv {}", kept.join(" "))
+                let indent = &line.text[..line.text.len() - line.text.trim_start().len()];
+                match (kept.is_empty(), line.matched) {
+                    (false, _) => format!("{indent}AcceptEnv {}", kept.join(" ")),
+                    // In a block for the git user a list keeps the one for everybody from counting.
+                    (true, true) => format!("{indent}AcceptEnv GIT_PROTOCOL"),
+                    (true, false) => commented(&line.text),
                 }
             },
         ));
@@ -138,9 +140,8 @@ pub(super) fn examine(site: &Site) -> Vec<Finding> {
                 "set_env",
                 format!("sshd sets {name} for git: hooks can be switched off by it"),
             );
-            findings.push(at_line(finding, line, &format!("SetEnv {setting}"), reload, |line| {
-                commented(&line.text)
-            }));
+            let value = format!("SetEnv {setting}");
+            findings.push(at_line(finding, line, &value, reload, |line| commented(&line.text)));
         }
     }
     let permitted = found.permit_user_environment.to_ascii_lowercase();

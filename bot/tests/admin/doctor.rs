@@ -317,12 +317,18 @@ fn the_snippet_of_init_overrides_what_the_machine_accepts() {
         git_user: user.trim().to_owned(),
         authorized_keys: keys.display().to_string(),
     });
-    std::fs::write(clinic.etc.join("ssh/sshd_config.d/50-windlass.conf"), snippet.unwrap()).unwrap();
+    let (file, snippet) = (clinic.etc.join("ssh/sshd_config.d/50-windlass.conf"), snippet.unwrap());
+    std::fs::write(&file, &snippet).unwrap();
     clinic.sshd(&format!(
         "AcceptEnv *\nInclude {}/ssh/sshd_config.d/*.conf\n",
         clinic.etc.display()
     ));
     assert_eq!(clinic.codes(), ["bot_away"]);
+    // Opened by hand, it is closed again just so.
+    std::fs::write(&file, snippet.replace("AcceptEnv GIT_PROTOCOL", "AcceptEnv GIT_*")).unwrap();
+    clinic.finds("accept_env", "error");
+    clinic.mends("accept_env");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), snippet);
 }
 
 #[test]

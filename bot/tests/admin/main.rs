@@ -6,6 +6,7 @@
 
 mod cli;
 mod doctor;
+mod hooks;
 mod init;
 mod people;
 mod tag;
