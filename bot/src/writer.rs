@@ -187,6 +187,16 @@ impl State {
         }
     }
 
+    /// Reads back the answer to a request, however long ago it was given.
+    pub fn recall_answer(&mut self, request: &RequestId) -> Result<(), JournalError> {
+        if self.world.answer(request).is_none()
+            && let Some(answered) = self.answer(request)?
+        {
+            self.world.recall_answer(answered);
+        }
+        Ok(())
+    }
+
     /// Reads back the history of a task that was not in the kept snapshot.
     pub fn recall(&mut self, task: TaskId) -> Result<(), JournalError> {
         if self

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 use windlass_core::command::{Command, TaskCommand};
-use windlass_core::decide::{Actor, LogFilter, decide, has_ended, log_after, needs, recalls};
+use windlass_core::decide::{Actor, LogFilter, decide, has_ended, log_after, names_request, needs, recalls};
 use windlass_core::id::{ArchName, TaskId};
 use windlass_core::refusal::Refusal;
 use windlass_core::reply::{Body, Reply, Wait};
@@ -143,6 +143,9 @@ impl Commands {
                     let wanted = needs(state.world(), &actor, &command);
                     if wanted.iter().any(|tag| !facts.tags.contains_key(tag)) {
                         return Ok(Err(wanted));
+                    }
+                    if let Some(request) = names_request(&command) {
+                        state.recall_answer(request)?;
                     }
                     if let Some(task) = recalls(state.world(), &actor, &command) {
                         state.recall(task)?;

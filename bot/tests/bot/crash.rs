@@ -208,6 +208,8 @@ fn a_start_from_a_kept_snapshot_knows_all_that_a_start_from_the_beginning_knows(
     let longer = ask(&["task", "log", "1"]);
     assert!(longer.starts_with(&log) && longer.lines().count() == log.lines().count() + 1);
     assert_eq!(world.send(&repeated), first);
+    let third = format!("task {} ", first.task.unwrap());
+    assert!(ask(&["task", "show", repeated.id.as_str()]).starts_with(&third));
     let list = ask(&["task", "ls", "--json"]);
     bot.kill();
     world.verify();

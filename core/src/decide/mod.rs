@@ -40,7 +40,7 @@ use crate::world::World;
 
 pub use self::facts::{Actor, Facts, GoodTag, Limits, RepositoryFacts, Stages, TagFacts};
 pub use self::push::decide_push;
-pub use self::read::{LogFilter, has_ended, log_after, recalls};
+pub use self::read::{LogFilter, has_ended, log_after, names_request, recalls};
 
 /// What follows from a command.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use super::Actor;
 use super::draft::Scene;
 use crate::access::lists::unknown_user;
 use crate::command::{Command, TaskCommand, TaskRef};
-use crate::id::{ArchName, RepositoryName, TaskId, UserName};
+use crate::id::{ArchName, RepositoryName, RequestId, TaskId, UserName};
 use crate::refusal::Refusal;
 use crate::reply::log::{LogLine, LogView};
 use crate::reply::task::{TaskRow, TaskView};
@@ -39,6 +39,24 @@ pub fn log_after(world: &World, task: TaskId, after: usize, filter: LogFilter<'_
     });
     let lines = lines.collect();
     (LogView { task, lines }, events)
+}
+
+/// The request that a command names instead of a task: a world that does not know its answer has to
+/// [`recall`](World::recall_answer) it first.
+pub fn names_request(command: &Command) -> Option<&RequestId> {
+    let Command::Task(
+        TaskCommand::Show { id, .. }
+        | TaskCommand::Why { id, .. }
+        | TaskCommand::Log { id, .. }
+        | TaskCommand::Wait { id, .. },
+    ) = command
+    else {
+        return None;
+    };
+    match id {
+        Some(TaskRef::Request(request)) => Some(request),
+        Some(TaskRef::Id(_)) | None => None,
+    }
 }
 
 /// The task whose whole history a command shows: a world that was stored has to [`recall`](World::recall) it first.

@@ -32,8 +32,11 @@ pub struct World {
     /// The tasks of each owner that have neither landed nor been removed.
     open: BTreeMap<UserName, BTreeSet<TaskId>>,
     access: BTreeMap<RepositoryName, AccessLists>,
+    /// Not stored: the journal has them, see [`Self::recall_answer`].
+    #[serde(skip)]
     answers: BTreeMap<RequestId, Answered>,
     /// The order in which they came, for forgetting the oldest.
+    #[serde(skip)]
     answer_times: VecDeque<(Timestamp, RequestId)>,
     #[serde(with = "crate::pairs")]
     tags: BTreeMap<(SourcePath, TagName), KnownTag>,
@@ -135,6 +138,11 @@ impl World {
             task.events = before.events;
             task.history = before.history;
         }
+    }
+
+    /// Takes an answer back in that was forgotten, or not stored.
+    pub fn recall_answer(&mut self, answered: Answered) {
+        self.answers.entry(answered.request.clone()).or_insert(answered);
     }
 
     /// One task.
