@@ -185,7 +185,17 @@ pub fn main(arguments: Vec<OsString>) -> Exit {
     let mut output = Output::process();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, &mut output),
+        Err(error) => {
+            // What is wrong with the bot's words is said as over ssh, where an omitted id is told from a mistyped word.
+            if error.use_stderr()
+                && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                && let Some(text) = remote::mistake(&arguments)
+            {
+                output.talk(text);
+                return Exit::Usage;
+            }
+            return usage(&error, &mut output);
+        }
     };
     let mut context = Context {
         global: cli.global,

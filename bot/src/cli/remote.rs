@@ -151,6 +151,16 @@ fn words(arguments: &[OsString]) -> Result<Vec<String>, Usage> {
     Ok(words)
 }
 
+/// What is wrong with the words for the bot, if they are for the bot and something is.
+pub(super) fn mistake(arguments: &[OsString]) -> Option<String> {
+    let words = words(arguments).ok()?;
+    if !["task", "build", "acl"].contains(&words.first()?.as_str()) {
+        return None;
+    }
+    let usage = Command::parse(words).err()?;
+    (usage.exit != 0).then_some(usage.text)
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -166,5 +176,16 @@ mod tests {
     fn our_options_stay_here(#[case] given: &[&str], #[case] expected: &[&str]) {
         let arguments: Vec<OsString> = given.iter().map(Into::into).collect();
         assert_eq!(words(&arguments).unwrap(), expected);
+    }
+    #[rstest]
+    #[case(&["windlass", "task", "--as", "bob", "add", "rebo", "x", "1-1"], Some("a similar word exists: 'repo'"))]
+    #[case(&["windlass", "task", "add", "repo", "x", "1-1"], None)]
+    #[case(&["windlass", "people", "ad"], None)]
+    #[case(&["windlass"], None)]
+    fn a_mistake_in_the_bots_words(#[case] given: &[&str], #[case] said: Option<&str>) {
+        let arguments: Vec<OsString> = given.iter().map(Into::into).collect();
+        let mistake = mistake(&arguments);
+        assert_eq!(mistake.is_some(), said.is_some(), "{mistake:?}");
+        assert!(said.is_none_or(|said| mistake.is_some_and(|mistake| mistake.contains(said))));
     }
 }
