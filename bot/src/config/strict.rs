@@ -28,7 +28,13 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Problem>> {
         let mut problems: Vec<Problem> = syntax
             .iter()
             .take(MOST_PROBLEMS)
-            .map(|error| Problem::at(text, error.span().unwrap_or(0..0), error.message()))
+            .map(|error| {
+                Problem::at(
+                    text,
+                    error.span().unwrap_or(0..0),
+                    windlass_core::escape::escaped(error.message()),
+                )
+            })
             .collect();
         problems.sort_by_key(|problem| (problem.line, problem.column));
         return Err(problems);

@@ -306,9 +306,30 @@ fn several_repositories_need_one_default() {
 
 #[test]
 fn any_text_is_an_answer_and_no_panic() {
-    proptest::proptest!(|(text in "(\\[[a-z]{1,4}\\]\n|[a-z\"=\\[\\]{}. é\u{202e}\n#0-9-]){0,60}")| {
-        if let Err(problems) = Config::parse(&text, "windlass.toml".as_ref()) {
-            proptest::prop_assert!(!problems.to_string().is_empty());
-        }
-    });
+    bolero::check!().with_type::<String>().for_each(|text| answers(text));
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_template_is_an_answer(cut in 0..10_000_usize, length in 0..40_usize, put in "[a-z\"=\\[\\]{}. \u{e9}\u{202e}\n#0-9-]{0,8}") {
+        let text: Vec<char> = template(&["sisyphus", "p11"]).replace("\n#", "\n").chars().collect();
+        let from = cut % text.len();
+        let to = (from + length).min(text.len());
+        let damaged: String = text[..from].iter().copied().chain(put.chars()).chain(text[to..].iter().copied()).collect();
+        answers(&damaged);
+    }
+}
+
+/// A text is a configuration, or is told what is wrong with it, in lines that it has and with nothing that moves a cursor.
+fn answers(text: &str) {
+    if let Err(wrong) = Config::parse(text, "windlass.toml".as_ref()) {
+        let shown = wrong.to_string();
+        assert!(!wrong.problems.is_empty());
+        assert!(
+            shown.chars().all(|c| c == '\n' || windlass_core::escape::is_plain(c)),
+            "{shown:?}"
+        );
+        let lines = text.lines().count().max(1) + 1;
+        assert!(wrong.problems.iter().all(|problem| problem.line <= lines), "{shown}");
+    }
 }
