@@ -11,11 +11,13 @@ pub mod roster;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use windlass_core::command::{Command, Place};
 use windlass_core::decide::{Actor, Facts, decide, decide_push, needs, needs_of_push};
+use windlass_core::escape::escaped;
 use windlass_core::event::{Answered, Event};
 use windlass_core::id::{RequestId, TaskId};
 use windlass_core::push::TagPushed;
@@ -118,6 +120,7 @@ impl Commands {
         refusals: Refusals,
         frames: &Frames,
     ) -> Result<(), Trouble> {
+        let start = Instant::now();
         let command = match Command::parse(argv) {
             Ok(command) => command,
             Err(usage) => {
@@ -165,8 +168,14 @@ impl Commands {
             refusals,
         };
         match self.write(asked).await? {
-            Ok(answered) => frames.answered(&answered).await,
-            Err(refusal) => frames.refused(&refusal, json).await,
+            Ok(answered) => {
+                log_answer(&answered, start);
+                frames.answered(&answered).await;
+            }
+            Err(refusal) => {
+                log_refusal(request, argv, &refusal, start);
+                frames.refused(&refusal, json).await;
+            }
         }
         Ok(())
     }
@@ -205,6 +214,7 @@ impl Commands {
     }
 
     async fn push(&self, request: &Request, pushed: &TagPushed, frames: &Frames) -> Result<(), Trouble> {
+        let start = Instant::now();
         if request.user != pushed.pusher || request.id != pushed.request_id() {
             let refusal = Refusal::new(
                 "bad_request",
@@ -236,6 +246,7 @@ impl Commands {
             match attempt {
                 Attempt::Needs(more) => wanted = more,
                 Attempt::Answered(answered) => {
+                    log_answer(&answered, start);
                     frames.answered(&answered).await;
                     return Ok(());
                 }
@@ -257,6 +268,7 @@ impl Commands {
         refusals: Refusals,
         frames: &Frames,
     ) -> Result<(), Trouble> {
+        let start = Instant::now();
         if refusals == Refusals::Told {
             frames.rendered(refused).await;
             return Ok(());
@@ -280,6 +292,7 @@ impl Commands {
                 Ok(answered)
             })
             .await?;
+        log_answer(&answered, start);
         frames.answered(&answered).await;
         Ok(())
     }
@@ -389,6 +402,35 @@ fn take_push(state: &mut State, id: RequestId, pushed: &TagPushed, facts: &Facts
     events.push(Event::Answered(answered.clone()));
     state.append(&events, now)?;
     Ok(Attempt::Answered(Box::new(answered)))
+}
+
+/// One line in the log for a request that is on record.
+fn log_answer(answered: &Answered, start: Instant) {
+    let Answered {
+        request,
+        user,
+        words,
+        task,
+        exit,
+        ..
+    } = answered;
+    let words = escaped(&words.join(" "));
+    let became = task.map_or_else(|| format!("exit code {exit}"), |task| format!("task {task}"));
+    let duration = millis(start);
+    let task = task.map(TaskId::get);
+    tracing::info!(request.id = %request, user = %user, task.id = task, exit, duration_ms = duration, "{user}: {words} → {became}");
+}
+
+/// One line in the log for a command that was refused and left no trace.
+fn log_refusal(request: &Request, words: &[String], refusal: &Refusal, start: Instant) {
+    let (id, user, code) = (&request.id, &request.user, &refusal.code);
+    let words = escaped(&words.join(" "));
+    let duration = millis(start);
+    tracing::info!(request.id = %id, user = %user, code = %code, duration_ms = duration, "{user}: {words} → refused: {code}");
+}
+
+fn millis(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a push asked for, as it is kept on record.
