@@ -82,6 +82,11 @@ pub enum Fix {
         /// The group.
         group: String,
     },
+    /// A Unix user has no password any more.
+    NoPassword {
+        /// The user.
+        user: String,
+    },
     /// A Unix user gets a login shell.
     LoginShell {
         /// The user.
@@ -137,6 +142,10 @@ pub fn apply(fix: &Fix, site: &Site) -> anyhow::Result<()> {
             Run::new("usermod")
                 .args(["--append", "--groups", group, "--", user])
                 .ok()?;
+            Ok(())
+        }
+        Fix::NoPassword { user } => {
+            Run::new("usermod").args(["--password", "*", "--", user]).ok()?;
             Ok(())
         }
         Fix::LoginShell { user } => {

@@ -10,7 +10,7 @@ use windlass_hooks::process::Run;
 use windlass_templates::SshdValues;
 
 use super::{Finding, Fix, Site};
-use crate::layout::authorized_keys;
+use crate::layout::{authorized_keys, unix};
 
 /// What must come from nobody outside: with the first three any hook is switched off.
 const DANGEROUS: [&str; 12] = [
@@ -47,6 +47,9 @@ pub(super) struct InForce {
     set_env: Vec<String>,
     permit_user_environment: String,
     force_command: String,
+    keys_command: String,
+    user_ca: String,
+    password: bool,
     /// The files with keys, absolute.
     pub(super) key_files: Vec<PathBuf>,
 }
@@ -171,6 +174,43 @@ pub(super) fn examine(site: &Site) -> Vec<Finding> {
         let value = format!("ForceCommand {}", found.force_command);
         findings.push(at_line(finding, line, &value, reload, |line| commented(&line.text)));
     }
+    findings.extend(other_ways_in(site, &found));
+    findings
+}
+
+/// Whoever comes in by a key or password that is in no line of ours has a shell.
+fn other_ways_in(site: &Site, found: &InForce) -> Vec<Finding> {
+    let user = &site.config.users.git;
+    let mut findings = Vec::new();
+    for (keyword, value) in [
+        ("AuthorizedKeysCommand", &found.keys_command),
+        ("TrustedUserCAKeys", &found.user_ca),
+    ] {
+        if !value.is_empty() && !value.eq_ignore_ascii_case("none") {
+            findings.push(
+                Finding::error(
+                    "other_keys",
+                    format!("sshd lets '{user}' in by keys from elsewhere, which open a shell past every hook"),
+                )
+                .value(format!("{keyword} {value}"))
+                .mend(format!(
+                    "write '{keyword} none' into the block 'Match User {user}', then `sshd -t && systemctl reload ssh`"
+                )),
+            );
+        }
+    }
+    let has_password = unix::has_password(user);
+    if found.password && has_password && !site.is_one_user() {
+        findings.push(
+            Finding::error(
+                "password_login",
+                format!("'{user}' may log in by password, which opens a shell past every hook"),
+            )
+            .value("PasswordAuthentication yes, and the account has a password")
+            .mend(format!("usermod --password '*' {user}"))
+            .fix(Fix::NoPassword { user: user.clone() }),
+        );
+    }
     findings
 }
 
@@ -256,7 +296,7 @@ fn asked(site: &Site, main: &Path) -> Option<InForce> {
         .arg(main)
         .timeout(Duration::from_secs(10));
     let text = String::from_utf8_lossy(&run.ok().ok()?.stdout).into_owned();
-    let mut found = InForce::default();
+    let (mut found, mut by_key_only) = (InForce::default(), false);
     for line in text.lines() {
         let (keyword, rest) = line.split_once(' ').unwrap_or((line, ""));
         let words = || rest.split_whitespace().map(str::to_owned);
@@ -265,10 +305,15 @@ fn asked(site: &Site, main: &Path) -> Option<InForce> {
             "setenv" => found.set_env.push(rest.to_owned()),
             "permituserenvironment" => rest.clone_into(&mut found.permit_user_environment),
             "forcecommand" => rest.clone_into(&mut found.force_command),
+            "authorizedkeyscommand" => rest.clone_into(&mut found.keys_command),
+            "trustedusercakeys" => rest.clone_into(&mut found.user_ca),
+            "passwordauthentication" | "kbdinteractiveauthentication" => found.password |= rest == "yes",
+            "authenticationmethods" => by_key_only = rest == "publickey",
             "authorizedkeysfile" => found.key_files = words().map(PathBuf::from).collect(),
             _ => {}
         }
     }
+    found.password &= !by_key_only;
     Some(found)
 }
 
@@ -292,6 +337,10 @@ fn read(lines: &[Directive]) -> InForce {
         set_env: all_words("setenv"),
         permit_user_environment: first("permituserenvironment").unwrap_or_else(|| "no".to_owned()),
         force_command: first("forcecommand").unwrap_or_default(),
+        keys_command: first("authorizedkeyscommand").unwrap_or_default(),
+        user_ca: first("trustedusercakeys").unwrap_or_default(),
+        password: first("authenticationmethods").is_none_or(|methods| methods != "publickey")
+            && first("passwordauthentication").is_none_or(|word| word.eq_ignore_ascii_case("yes")),
         key_files: key_files
             .unwrap_or_else(|| vec![".ssh/authorized_keys".to_owned(), ".ssh/authorized_keys2".to_owned()])
             .into_iter()

@@ -65,6 +65,12 @@ pub fn shell_of(user: &str) -> Option<PathBuf> {
     fields("/etc/passwd", |line| line.first() == Some(&user), 6).map(PathBuf::from)
 }
 
+/// Whether a user has a password; no, where that cannot be seen.
+pub fn has_password(user: &str) -> bool {
+    fields("/etc/shadow", |line| line.first() == Some(&user), 1)
+        .is_some_and(|hash| hash.starts_with('$') || hash.is_empty())
+}
+
 /// Whether a user is in a group, by its first group or by `/etc/group`.
 pub fn is_member(account: &Account, gid: u32) -> bool {
     let wanted = gid.to_string();

@@ -6,6 +6,7 @@ pub mod authorized_keys;
 pub mod keys;
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -51,6 +52,7 @@ impl People {
             .create(true)
             .truncate(false)
             .write(true)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(|error| cannot_change(&directory, &error))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)

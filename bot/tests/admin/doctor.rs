@@ -347,6 +347,19 @@ fn an_ssh_server_with_variables_of_its_own() {
 }
 
 #[test]
+fn keys_from_elsewhere() {
+    let clinic = Clinic::new();
+    for line in [
+        "AuthorizedKeysCommand /bin/true\nAuthorizedKeysCommandUser nobody",
+        "TrustedUserCAKeys /etc/ssh/ca.pub",
+    ] {
+        clinic.sshd(&format!("{line}\n"));
+        let found = clinic.finds("other_keys", "error");
+        assert!(line.starts_with(found["value"].as_str().unwrap()), "{found}");
+    }
+}
+
+#[test]
 fn keys_that_open_more_than_the_door() {
     let clinic = Clinic::new();
     let path = clinic.world.root("git/.ssh/authorized_keys");
