@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use windlass_core::id::RequestId;
 
-use crate::wire::{MAX_LINE, Request, WireError};
+use crate::wire::{Body, MAX_LINE, Request, WireError};
 
 /// The spool directory.
 #[derive(Debug, Clone)]
@@ -38,6 +38,12 @@ pub enum SpoolError {
         path: PathBuf,
         /// What is wrong.
         error: WireError,
+    },
+    /// Another request waits under this id.
+    #[error("another request waits as {id}")]
+    Taken {
+        /// The id.
+        id: RequestId,
     },
     /// No plain file, of a foreign owner, or not named as its request is.
     #[error("{}: {why}", path.display())]
@@ -65,7 +71,8 @@ impl Spool {
         self.dir.join(format!("{id}.json"))
     }
 
-    /// Writes a request; when this returns it survives a loss of power. The same request again replaces itself.
+    /// Writes a request; when this returns it survives a loss of power. What waits under an id is never replaced: the same person's
+    /// repetition changes nothing, and somebody else's request of that id is refused.
     pub fn write(&self, request: &Request) -> Result<PathBuf, SpoolError> {
         let path = self.path_of(&request.id);
         let line = request.to_line().map_err(|error| SpoolError::Wire {
@@ -74,14 +81,46 @@ impl Spool {
         })?;
         let temporary = self.dir.join(format!(".tmp-{}-{}", request.id, std::process::id()));
         let result = write_durably(&self.dir, &temporary, &path, &line);
-        if result.is_err() {
-            let _ = std::fs::remove_file(&temporary);
+        // Its other name is the one that counts.
+        let _ = std::fs::remove_file(&temporary);
+        match result {
+            Ok(()) => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.is_repeated(&path, request).map(|()| path)
+            }
+            Err(error) => Err(SpoolError::Io { path, error }),
         }
-        result.map_err(|error| SpoolError::Io {
-            path: path.clone(),
+    }
+
+    /// Whether what waits there is this very request, sent again. Who may not list the directory may still read a file that he can name.
+    fn is_repeated(&self, path: &Path, request: &Request) -> Result<(), SpoolError> {
+        let failed = |error| SpoolError::Io {
+            path: path.to_owned(),
+            error,
+        };
+        let file = match File::open(path) {
+            // Taken in between: the bot knows the id, and answers a repetition.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(failed)?,
+        };
+        let mut bytes = Vec::new();
+        let limit = MAX_LINE as u64 + 1;
+        (&file).take(limit).read_to_end(&mut bytes).map_err(failed)?;
+        let waiting = Request::parse(&bytes).map_err(|error| SpoolError::Wire {
+            path: path.to_owned(),
             error,
         })?;
-        Ok(path)
+        let same = match (&waiting.body, &request.body) {
+            (Body::Command { argv: waits }, Body::Command { argv: comes }) => waits == comes,
+            // The options of the first push count.
+            (Body::TagPushed(waits), Body::TagPushed(comes)) => waits.request_id() == comes.request_id(),
+            (Body::Command { .. }, Body::TagPushed(_)) | (Body::TagPushed(_), Body::Command { .. }) => false,
+        };
+        if same && waiting.user == request.user {
+            // Whoever wrote it may not have come to this yet.
+            return sync_directory(&self.dir, &file).map_err(failed);
+        }
+        Err(SpoolError::Taken { id: request.id.clone() })
     }
 
     /// The files that wait, oldest first. What is not named like a request (a writer's temporary file) is left out.
@@ -171,7 +210,8 @@ fn id_of(path: &Path) -> Option<RequestId> {
     path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok()
 }
 
-/// Makes `path` hold these bytes, or leaves it as it was; durable when it returns.
+/// Gives a new file with these bytes the name `path` beside its temporary one; durable when it returns. A name that is there stays as
+/// it is.
 fn write_durably(dir: &Path, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -182,7 +222,7 @@ fn write_durably(dir: &Path, temporary: &Path, path: &Path, bytes: &[u8]) -> io:
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    std::fs::rename(temporary, path)?;
+    std::fs::hard_link(temporary, path)?;
     sync_directory(dir, &file)
 }
 
@@ -201,7 +241,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::wire::{Body, random_request_id};
+    use crate::wire::random_request_id;
 
     fn request() -> Request {
         let body = Body::Command {
@@ -248,6 +288,14 @@ mod tests {
         let link = spool.path_of(&request().id);
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(matches!(spool.read(&link, &[me]), Err(SpoolError::Io { .. })));
+        let mut stolen = spool.read(&path, &[me]).unwrap();
+        stolen.user = "mallory".parse().unwrap();
+        assert!(matches!(spool.write(&stolen), Err(SpoolError::Taken { .. })));
+        assert_eq!(
+            spool.read(&path, &[me]).unwrap().user.as_str(),
+            "alice",
+            "nobody's request is replaced"
+        );
         let aside = spool.set_aside(&other).unwrap();
         assert!(aside.exists() && !other.exists());
     }

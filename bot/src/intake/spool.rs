@@ -148,6 +148,7 @@ impl Intake {
             Err(SpoolError::Io { error, .. }) => Err(error.to_string()),
             Err(SpoolError::Wire { error, .. }) => Err(error.to_string()),
             Err(SpoolError::Suspicious { why, .. }) => Err(why),
+            Err(error @ SpoolError::Taken { .. }) => Err(error.to_string()),
         }
     }
 
