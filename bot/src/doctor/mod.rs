@@ -12,6 +12,7 @@ mod machine;
 mod places;
 mod repositories;
 mod sshd;
+mod sshd_files;
 
 use std::path::{Path, PathBuf};
 

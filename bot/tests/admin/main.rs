@@ -6,6 +6,7 @@
 
 mod cli;
 mod doctor;
+mod doctor_ssh;
 mod hooks;
 mod init;
 mod people;
