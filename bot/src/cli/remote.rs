@@ -72,6 +72,10 @@ const AWAY: &str = "the bot is started with: windlass serve (or: systemctl start
 
 fn away(lost: &Lost) -> Broken {
     match lost {
+        Lost::Connect { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Broken::new(format!("the bot's door is not open to you: {lost}"))
+                .hint("over ssh: ssh git@HOST task …; here: as root, or as the daemon's user")
+        }
         Lost::Connect { .. } => Broken::new(format!("the bot does not answer: {lost}")).hint(AWAY),
         Lost::Broken(_) | Lost::Slow(_) | Lost::Unable(_) | Lost::CallerGone | Lost::Wire(_) => {
             Broken::new(format!("the bot did not answer to the end: {lost}"))

@@ -179,14 +179,12 @@ impl Intake {
             numbered.push(format!(".{number}"));
             to = self.rejected.join(numbered);
         }
-        match std::fs::rename(path, &to) {
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self
-                .spool
+        // Another file system, or somebody else's directory, which can only be renamed where it is.
+        std::fs::rename(path, &to).map(|()| to).or_else(|_| {
+            self.spool
                 .set_aside(path)
-                .map_err(|error| io::Error::other(error.to_string())),
-            Err(error) => Err(error),
-            Ok(()) => Ok(to),
-        }
+                .map_err(|error| io::Error::other(error.to_string()))
+        })
     }
 }
 

@@ -11,4 +11,5 @@ mod door;
 mod follow;
 mod pushes;
 mod spool;
+mod users;
 mod world;

@@ -92,21 +92,7 @@ impl World {
     }
 
     pub(crate) fn start_unchecked(&self) -> Bot {
-        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, log) = channel();
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Bot {
-            child,
-            log,
-            seen: Vec::new(),
-        }
+        Bot::spawn(&mut self.command(&["serve"]))
     }
 
     pub(crate) fn connect(&self) -> std::io::Result<UnixStream> {
@@ -153,6 +139,24 @@ impl World {
 }
 
 impl Bot {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, log) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            child,
+            log,
+            seen: Vec::new(),
+        }
+    }
+
     /// Waits for a line of the log that has this in it.
     pub(crate) fn log_line(&mut self, part: &str) -> String {
         let until = Instant::now() + DEADLINE;
