@@ -68,7 +68,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   windlass keys rm alice SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU
-  windlass keys rm alice 8B2D7A3E --dry-run      # the end of an OpenPGP fingerprint does, if it is one key's")]
+  windlass keys rm alice 8B2D7A3E --dry-run      # the end of a fingerprint does")]
     Rm {
         /// Whose
         name: UserName,

@@ -73,7 +73,7 @@ struct Add {
     /// The short name: lower-case letters, digits, '_' and '-'
     name: UserName,
     /// The full name
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     full_name: String,
     /// An address in tags, as in `git config user.email`
     #[arg(long, value_name = "ADDRESS", required = true)]
@@ -81,7 +81,7 @@ struct Add {
     /// The login at GitHub
     #[arg(long, value_name = "LOGIN")]
     github: Option<String>,
-    /// What the person may do beside packaging
+    /// What the person may do beside packaging: 'superuser' or 'bot'
     #[arg(long, value_name = "ROLE", value_parser = role)]
     role: Vec<Role>,
     #[command(flatten)]
