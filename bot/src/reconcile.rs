@@ -37,6 +37,9 @@ pub async fn reconcile(ledger: &Ledger, commands: &Commands) -> Result<Round, Le
         }
     };
     for claim in claims {
+        if commands.is_stopping() {
+            break;
+        }
         let id = claim.pushed.request_id();
         match is_answered(commands, &id).await {
             Some(true) => {

@@ -25,6 +25,11 @@ impl Stop {
 }
 
 impl Stopping {
+    /// Whether the word was given.
+    pub fn is_given(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Waits for the word.
     pub async fn word(&mut self) {
         let _ = self.0.wait_for(|stop| *stop).await;

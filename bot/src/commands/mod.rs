@@ -94,6 +94,11 @@ impl Commands {
         &self.writer
     }
 
+    /// Whether the bot is about to stop: whoever has much to do does the rest another time.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_given()
+    }
+
     /// Where things are.
     pub fn paths(&self) -> &Paths {
         self.sources.paths()

@@ -61,6 +61,9 @@ impl Intake {
     pub async fn take_all(&mut self, commands: &Commands) -> io::Result<Taken> {
         let mut taken = Taken::default();
         for path in self.entries()? {
+            if commands.is_stopping() {
+                break;
+            }
             match self.look_at(&path) {
                 Ok(Some(request)) => {
                     if self.take(request, &path, commands).await {

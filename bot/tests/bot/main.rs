@@ -9,6 +9,7 @@ mod backup;
 mod crash;
 mod door;
 mod follow;
+mod journal;
 mod pushes;
 mod spool;
 mod users;
