@@ -9,7 +9,7 @@ use windlass_hooks::claims::{Claim, Ledger, LedgerError};
 use windlass_hooks::wire::{Body, Request};
 
 use crate::commands::frames::Frames;
-use crate::commands::{Commands, Refusals, refs};
+use crate::commands::{Commands, Refusals, push_is_on_record, refs};
 
 /// What one round came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,7 +41,7 @@ pub async fn reconcile(ledger: &Ledger, commands: &Commands) -> Result<Round, Le
             break;
         }
         let id = claim.pushed.request_id();
-        match is_answered(commands, &id).await {
+        match is_answered(commands, &claim).await {
             Some(true) => {
                 close(ledger, &id);
                 continue;
@@ -78,11 +78,11 @@ pub async fn reconcile(ledger: &Ledger, commands: &Commands) -> Result<Round, Le
 }
 
 /// Whether a push is on record; nothing when the journal cannot say.
-async fn is_answered(commands: &Commands, id: &RequestId) -> Option<bool> {
-    let id = id.clone();
+async fn is_answered(commands: &Commands, claim: &Claim) -> Option<bool> {
+    let pushed = claim.pushed.clone();
     commands
         .writer()
-        .call(move |state| Ok(state.answer(&id)?.is_some()))
+        .call(move |state| push_is_on_record(state, &pushed))
         .await
         .ok()
 }

@@ -20,7 +20,7 @@ use windlass_core::decide::{Actor, Facts, decide, decide_push, needs, needs_of_p
 use windlass_core::escape::escaped;
 use windlass_core::event::{Answered, Event};
 use windlass_core::id::{RequestId, TaskId};
-use windlass_core::push::TagPushed;
+use windlass_core::push::{PushOptions, TagPushed};
 use windlass_core::refusal::Refusal;
 use windlass_core::reply::{Rendered, refused};
 use windlass_hooks::settings::Paths;
@@ -384,14 +384,17 @@ fn attempt(state: &mut State, asked: &Asked, facts: &Facts) -> Result<Attempt, J
 
 /// Takes a pushed tag, once.
 fn take_push(state: &mut State, id: RequestId, pushed: &TagPushed, facts: &Facts) -> Result<Attempt, JournalError> {
-    if let Some(answered) = state.answer(&id)? {
-        return Ok(Attempt::Answered(Box::new(answered)));
-    }
+    let now = Timestamp::now();
+    let id = match state.answer(&id)? {
+        None => id,
+        Some(answered) if is_of_push(&answered, pushed) => return Ok(Attempt::Answered(Box::new(answered))),
+        // That the tag is known keeps the push from having a second effect then.
+        Some(_) => id_beside(&id, now),
+    };
     let wanted = needs_of_push(state.world(), pushed);
     if wanted.iter().any(|tag| !facts.tags.contains_key(tag)) {
         return Ok(Attempt::Needs(wanted));
     }
-    let now = Timestamp::now();
     let decision = decide_push(state.world(), pushed, facts, now);
     let rendered = decision.reply.render();
     let answered = Answered {
@@ -443,6 +446,36 @@ fn push_words(pushed: &TagPushed) -> Vec<String> {
     let what = [pushed.source.as_str(), pushed.tag.as_str(), pushed.object.as_str()];
     let words = std::iter::once("push").chain(what).map(str::to_owned);
     words.chain(pushed.options.words()).collect()
+}
+
+/// Whether a push is on record. An id can be chosen for a command, and a push's be computed by whoever sees the tag: an answer to
+/// something else under its id is no answer to it.
+pub(crate) fn push_is_on_record(state: &State, pushed: &TagPushed) -> Result<bool, JournalError> {
+    Ok(match state.answer(&pushed.request_id())? {
+        None => false,
+        Some(answered) if is_of_push(&answered, pushed) => true,
+        Some(_) => {
+            let known = state.world().tag(&pushed.source, &pushed.tag);
+            known.is_some_and(|known| known.object == pushed.object)
+        }
+    })
+}
+
+/// An id for a push whose own was used for something else. Nobody can have used this one before.
+fn id_beside(id: &RequestId, now: Timestamp) -> RequestId {
+    let moment = now.as_nanosecond().unsigned_abs() & u128::from(u64::MAX);
+    let beside = format!("{id}{moment:016x}");
+    beside.parse().expect("a push's id has 32 digits, 48 are allowed")
+}
+
+/// Whether an answer is to this push, with whatever options.
+fn is_of_push(answered: &Answered, pushed: &TagPushed) -> bool {
+    let named = PushOptions::default();
+    let words = push_words(&TagPushed {
+        options: named,
+        ..pushed.clone()
+    });
+    answered.user == pushed.pusher && answered.words.starts_with(&words)
 }
 
 fn not_here(argv: &[String]) -> Refusal {

@@ -8,7 +8,7 @@ use windlass_core::push::{BuildRequest, PushOptions, TagPushed};
 use windlass_hooks::claims::{Claim, Ledger, Statement};
 use windlass_hooks::wire::{Body, Request};
 
-use crate::world::World;
+use crate::world::{World, request_of};
 
 /// A source repository of alice's with an unsigned tag; the tag object.
 fn unsigned(world: &World) -> Option<ObjectId> {
@@ -125,4 +125,21 @@ fn a_push_whose_hook_was_killed_is_taken_up_once() {
     assert!(world.send(&request_for(&pushed(&object))).accepted.is_some());
     assert_eq!(bot.stop(), Some(0));
     assert_eq!((world.count("tag-taken"), world.count("answered")), (1, 1));
+}
+
+#[test]
+fn nobody_swallows_a_push_by_using_its_id_first() {
+    let world = World::with("[server]\nreconcile_every = '1s'\n");
+    let Some(object) = unsigned(&world) else {
+        println!("SKIPPED: there is no git");
+        return;
+    };
+    let bot = world.start();
+    let request = request_for(&pushed(&object));
+    let theirs = world.send(&request_of("bob", request.id.clone(), &["task", "new"]));
+    assert_eq!(theirs.exit, Some(0), "{theirs:?}");
+    let reply = world.send(&request);
+    assert!(reply.accepted.is_some() && reply.err.contains("unsigned"), "{reply:?}");
+    assert_eq!(bot.stop(), Some(0));
+    assert_eq!(world.count("tag-taken"), 1);
 }
