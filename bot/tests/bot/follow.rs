@@ -93,3 +93,19 @@ fn a_bot_that_stops_lets_nobody_hang() {
         assert!(matches!(reply.exit, Some(3) | None), "{reply:?}");
     }
 }
+
+#[test]
+fn whoever_waited_and_hung_up_makes_room() {
+    let world = World::with("[server]\nmax_connections = 1\n");
+    let _bot = world.start();
+    scheduled(&world);
+    let mut stream = world.connect().unwrap();
+    stream
+        .write_all(&request(&["task", "log", "1", "--follow"]).to_line().unwrap())
+        .unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    assert!(lines.next().unwrap().is_ok());
+    drop((lines, stream));
+    // The only place is free again, though nothing was ever written to the one who left.
+    assert_eq!(world.ask(&["task", "ls"]).exit, Some(0));
+}
