@@ -227,10 +227,13 @@ impl Sources {
             }
         };
         let statement = Statement::new(&facts.payload_digest, &signer.fingerprint);
-        if let Some(claim) = self.ledger.lookup(&statement)?
-            && (claim.pushed.source != *source || claim.pushed.tag != *tag)
-        {
-            return Ok(TagFacts::Refused(vec![replayed(&claim.pushed)]));
+        match self.ledger.lookup(&statement)? {
+            Some(claim) if claim.pushed.source != *source || claim.pushed.tag != *tag => {
+                return Ok(TagFacts::Refused(vec![replayed(&claim.pushed)]));
+            }
+            // The hook let it pass unjudged and claimed nothing: the same may have been pushed elsewhere, too.
+            None if self.policy.treatment(tag, BuildAsked::No) != Treatment::Judge => return Ok(TagFacts::Other),
+            Some(_) | None => {}
         }
         Ok(match signer.owner {
             Some(owner) => TagFacts::Good(GoodTag {
