@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use windlass_core::id::RequestId;
 
 use crate::wire::{Body, MAX_LINE, Request, WireError};
@@ -81,8 +81,9 @@ impl Spool {
         })?;
         let temporary = self.dir.join(format!(".tmp-{}-{}", request.id, std::process::id()));
         let result = write_durably(&self.dir, &temporary, &path, &line);
-        // Its other name is the one that counts.
-        let _ = std::fs::remove_file(&temporary);
+        if result.is_err() {
+            let _ = std::fs::remove_file(&temporary);
+        }
         match result {
             Ok(()) => Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -222,7 +223,8 @@ fn write_durably(dir: &Path, temporary: &Path, path: &Path, bytes: &[u8]) -> io:
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    std::fs::hard_link(temporary, path)?;
+    // Never over what waits; and never with two names at once, since the bot takes no file that has a second name.
+    renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE)?;
     sync_directory(dir, &file)
 }
 
@@ -270,6 +272,26 @@ mod tests {
         spool.remove(&path).unwrap();
         spool.remove(&path).unwrap();
         assert_eq!(spool.entries().unwrap(), vec![spool.path_of(&second.id)]);
+    }
+
+    #[test]
+    fn a_file_never_has_a_second_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::new(dir.path());
+        let writing = std::sync::atomic::AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    spool.write(&request()).unwrap();
+                }
+                writing.store(false, std::sync::atomic::Ordering::Relaxed);
+            });
+            while writing.load(std::sync::atomic::Ordering::Relaxed) {
+                for path in spool.entries().unwrap() {
+                    assert_eq!(std::fs::metadata(path).unwrap().nlink(), 1, "the bot would reject it");
+                }
+            }
+        });
     }
 
     #[test]
