@@ -5,10 +5,12 @@ use std::io::Write;
 use jiff::Timestamp;
 use windlass_core::command::{Command, TaskCommand};
 use windlass_core::id::{RequestId, UserName};
+use windlass_core::refusal::Refusal;
 
 use super::{BROKEN, DONE};
-use crate::handover::{HandedOver, Handover, Lost, Patience};
+use crate::handover::{HandedOver, Handover, Lost, Nowhere, Patience};
 use crate::settings::Settings;
+use crate::spool::SpoolError;
 use crate::wire::{Body, Frame, Request, random_request_id};
 
 /// Hands one command over and tells what is answered. Gives the exit code.
@@ -70,7 +72,21 @@ fn wait_or_answer(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> anyhow::Result<u8> {
-    match handover.deliver(request, patience)? {
+    let handed = match handover.deliver(request, patience) {
+        Ok(handed) => handed,
+        Err(Nowhere {
+            spool: SpoolError::Taken { id },
+            ..
+        }) => {
+            let refusal = Refusal::new(
+                "request_reused",
+                format!("the request id {id} was used for another request"),
+            );
+            return super::tell(&refusal.hint("leave --request-id out, or choose another one"), err);
+        }
+        Err(nowhere) => return Err(nowhere.into()),
+    };
+    match handed {
         HandedOver::Answered(answer) => {
             for frame in &answer.talk {
                 match frame {
