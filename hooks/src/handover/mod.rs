@@ -119,7 +119,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The exit code that says that something around the program is broken.
 const BROKEN: u8 = 3;
 
-fn said(talk: &[Frame]) -> String {
+/// What was told, in one line.
+pub(crate) fn said(talk: &[Frame]) -> String {
     let texts = talk.iter().filter_map(|frame| match frame {
         Frame::Out(text) | Frame::Err(text) => Some(text.trim()),
         Frame::Accepted { .. } | Frame::Exit(_) => None,

@@ -13,7 +13,7 @@ use super::input::{self, Update};
 use super::refs::{self, Change};
 use super::{BROKEN, Hook, PASSED};
 use crate::claims::{Claim, Ledger};
-use crate::handover::{Answer, HandedOver, Handover, Lost, Patience};
+use crate::handover::{Answer, HandedOver, Handover, Lost, Patience, said};
 use crate::wire::{Body, Frame, Request};
 
 /// What became of one tag.
@@ -74,6 +74,8 @@ fn hand_over_all(context: &Context, ledger: &Ledger, updates: &[Update]) -> anyh
                 None => handover.deliver(&request, patience),
             };
             match result {
+                // Whatever is decided about a push goes on record, a refusal as well: this was no decision.
+                Ok(HandedOver::Answered(answer)) if answer.accepted.is_none() => How::LeftOpen(said(&answer.talk)),
                 Ok(handed) => {
                     if let HandedOver::Spooled { why, .. } = &handed {
                         away.get_or_insert_with(|| why.clone());

@@ -104,6 +104,33 @@ fn with_neither_bot_nor_spool_it_stays_open_for_the_bot() {
     assert_eq!(world.ledger().open_claims().unwrap().len(), 1);
 }
 
+#[test]
+fn what_the_bot_answers_and_does_not_take_on_record_stays_open() {
+    let world = World::new();
+    let work = world.clone_of("alice", "a");
+    work.tag("1.0-alt1");
+    // As a bot of another version does, or one that does not trust who asks.
+    let listener = UnixListener::bind(world.settings().paths.socket()).unwrap();
+    let bot = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut line = Vec::new();
+        BufReader::new(stream.try_clone().unwrap())
+            .read_until(b'\n', &mut line)
+            .unwrap();
+        stream
+            .write_all(b"{\"err\":\"windlass: another version\\n\"}\n{\"exit\":2}\n")
+            .unwrap();
+    });
+    let ran = work.push(["-obuild", "1.0-alt1"]).passed();
+    bot.join().unwrap();
+    assert!(
+        ran.err.contains("could not be handed over") && ran.err.contains("another version"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(world.ledger().open_claims().unwrap().len(), 1);
+}
+
 /// A push whose refs are written and whose `post-receive` has not run: as after a kill just before it.
 fn claimed(world: &World, name: &str) -> (TagPushed, String) {
     let hello = world.hello();
