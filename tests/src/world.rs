@@ -75,7 +75,12 @@ impl World {
 
     /// The same with these programs.
     pub fn empty_of(programs: Programs) -> anyhow::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("wl-").tempdir()?;
+        Self::empty_in(&std::env::temp_dir(), programs)
+    }
+
+    /// The same below this folder.
+    pub fn empty_in(base: &Path, programs: Programs) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("wl-").tempdir_in(base)?;
         let world = Self::nothing(dir, programs, None);
         world.init().args(["--one-user", "admin"]).run()?.ok()?;
         Ok(world)

@@ -42,9 +42,9 @@ pub(super) struct Push {
 }
 
 impl Place {
-    /// Makes it.
-    pub(super) fn make(programs: Programs) -> anyhow::Result<Self> {
-        let mut world = World::empty_of(programs)?;
+    /// Makes it below this folder.
+    pub(super) fn make(folder: &Path, programs: Programs) -> anyhow::Result<Self> {
+        let mut world = World::empty_in(folder, programs)?;
         let admin = [
             "people",
             "add",
