@@ -38,6 +38,9 @@ const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const BROKEN: u8 = 3;
 
+/// So much of a command is put on record, in bytes.
+const RECORDED: usize = 4096;
+
 /// What the door knows of the one who knocks.
 struct Visit<'a> {
     settings: Settings,
@@ -291,7 +294,16 @@ impl Visit<'_> {
 
     /// Puts the visit on record. A door that cannot say who went through stays shut.
     fn note(&self, event: &str, code: Option<u8>, started: Instant) -> anyhow::Result<()> {
-        let shown = |text: OsString| escaped_bytes(text.as_encoded_bytes());
+        // Also one who may give no command any more is on record: what he says must not fill the disk.
+        let shown = |text: OsString| {
+            let bytes = text.as_encoded_bytes();
+            match bytes.split_at_checked(RECORDED) {
+                Some((begin, rest)) if !rest.is_empty() => {
+                    format!("{}… and {} more bytes", escaped_bytes(begin), rest.len())
+                }
+                _ => escaped_bytes(bytes),
+            }
+        };
         let mut line = json!({
             "at": Timestamp::now(),
             "event": event,

@@ -102,6 +102,11 @@ fn hostile_commands_do_nothing() {
     let log = std::fs::read_to_string(world.settings().paths.ssh_log()).unwrap();
     assert!(log.lines().count() >= 48 && log.lines().all(|line| line.starts_with('{') && line.ends_with('}')));
     assert!(log.contains("sh -c id") && !log.contains('\u{1b}'));
+    assert!(
+        log.lines().all(|line| line.len() < 6000),
+        "a long command does not fill the disk"
+    );
+    assert!(log.contains("… and 65904 more bytes"));
 }
 
 #[test]
