@@ -74,6 +74,30 @@ fn a_broken_index_is_made_anew() {
 }
 
 #[test]
+fn files_that_cannot_be_read_lock_nobody_else_out() {
+    let (world, tag) = alice();
+    let people = world.people();
+    std::fs::write(people.join("mallory.toml"), "addresses = [").unwrap();
+    std::fs::create_dir(people.join("directory.toml")).unwrap();
+    for (target, name) in [
+        ("circle.toml", "circle.toml"),
+        ("/no/such", "dangling.toml"),
+        ("alice.toml/x", "below.toml"),
+    ] {
+        std::os::unix::fs::symlink(target, people.join(name)).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(world.codes(&tag), NONE);
+        let _ = std::fs::remove_file(people.join(".index"));
+    }
+    let (everybody, problems) = world.keyring().everybody().unwrap();
+    assert_eq!(everybody.len(), 1, "{everybody:?}");
+    let mut found: Vec<_> = problems.iter().filter_map(|problem| problem.path.file_stem()).collect();
+    found.sort();
+    assert_eq!(found, ["below", "circle", "mallory"]);
+}
+
+#[test]
 fn a_store_that_stays_open_sees_changes() {
     let (world, tag) = alice();
     let keyring = world.keyring();
