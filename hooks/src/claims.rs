@@ -26,9 +26,10 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use windlass_core::escape::escaped;
-use windlass_core::id::{Fingerprint, RequestId};
+use windlass_core::id::{Fingerprint, RequestId, SourcePath, TagName};
 use windlass_core::push::TagPushed;
 use windlass_core::refusal::Refusal;
+use windlass_core::signing::{Judgement, Verdict};
 
 /// What makes a signed statement the same one, as text: `SHA256-KEY`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -119,7 +120,7 @@ impl Ledger {
             match known.as_ref().or(twin) {
                 None => fresh.push(claim),
                 Some(known) if same_place(known, claim) && self.is_open(&claim.pushed.request_id())? => {}
-                Some(known) => refusals.push((place, replayed(known, claim))),
+                Some(known) => refusals.push((place, replayed(known, &claim.pushed.source, &claim.pushed.tag))),
             }
         }
         if !refusals.is_empty() {
@@ -133,6 +134,27 @@ impl Ledger {
     pub fn lookup(&self, statement: &Statement) -> Result<Option<Claim>, LedgerError> {
         let path = self.dir.join(statement.as_str());
         read(&path, |claim| claim.statement == *statement)
+    }
+
+    /// Refuses a good tag whose statement was claimed for another place or name than the one it stands in; gives the claim.
+    ///
+    /// # Errors
+    /// The ledger cannot be read: the judgement is left as it is, and must not be relied on.
+    pub fn look_for_replay(
+        &self,
+        source: &SourcePath,
+        judgement: &mut Judgement,
+    ) -> Result<Option<Claim>, LedgerError> {
+        let (Verdict::Good(signer), Some(facts)) = (&judgement.verdict, &judgement.facts) else {
+            return Ok(None);
+        };
+        let known = self.lookup(&Statement::new(&facts.payload_digest, &signer.fingerprint))?;
+        if let Some(known) = &known
+            && (known.pushed.source != *source || known.pushed.tag != facts.tag)
+        {
+            judgement.verdict = Verdict::Refused(vec![replayed(known, source, &facts.tag)]);
+        }
+        Ok(known)
     }
 
     /// The claim of a push for which nobody has answered yet.
@@ -289,25 +311,18 @@ fn same_place(known: &Claim, claim: &Claim) -> bool {
     known.source == new.source && known.tag == new.tag && known.object == new.object
 }
 
-fn replayed(known: &Claim, claim: &Claim) -> Refusal {
+fn replayed(known: &Claim, source: &SourcePath, tag: &TagName) -> Refusal {
     let was = &known.pushed;
-    let what = if was.source == claim.pushed.source {
-        format!(
-            "this signed statement was pushed here before, as tag {}, on {}",
-            was.tag,
-            known.at.strftime("%Y-%m-%d")
-        )
+    let place = if was.source == *source {
+        "here before,".to_owned()
     } else {
-        format!(
-            "this signed statement was pushed before, to {} as tag {}, on {}",
-            was.source,
-            was.tag,
-            known.at.strftime("%Y-%m-%d")
-        )
+        format!("before, to {}", was.source)
     };
-    let name = escaped(claim.pushed.tag.as_str());
+    let day = known.at.strftime("%Y-%m-%d");
+    let what = format!("this signed statement was pushed {place} as tag {}, on {day}", was.tag);
     Refusal::new("replayed", what).hint(format!(
-        "what was signed once is taken once: sign a tag of your own making with the next release, git tag -s {name}"
+        "what was signed once is taken once: sign a tag of your own making with the next release, git tag -s {}",
+        escaped(tag.as_str())
     ))
 }
 

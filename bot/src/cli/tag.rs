@@ -10,13 +10,13 @@ use windlass_core::escape::escaped;
 use windlass_core::id::{ObjectId, SourcePath, TagName, UserName};
 use windlass_core::refusal::Refusal;
 use windlass_core::signing::{Identity, SignatureKind, Signer, TagFacts, Verdict};
-use windlass_hooks::claims::{Ledger, Statement};
+use windlass_hooks::claims::Ledger;
 use windlass_hooks::judge::{Judgement, TagToJudge, judge_tag};
 use windlass_hooks::keyring::Keyring;
 use windlass_hooks::objects::RawStore;
 
 use super::{Context, Run};
-use crate::commands::{facts::replayed, refs};
+use crate::commands::refs;
 use crate::config::Config;
 use crate::exit::{Broken, Exit, Usage};
 
@@ -112,7 +112,9 @@ impl Check {
         let mut judgement =
             judge_tag(&store, &keyring, &policy, &question, now).map_err(|error| Broken::new(error.to_string()))?;
         if let Some(source) = &place.source {
-            look_for_replay(&config, source, &mut judgement)?;
+            Ledger::new(config.paths.claims())
+                .look_for_replay(source, &mut judgement)
+                .map_err(|error| Broken::new(error.to_string()))?;
         }
         self.tell(context, &object, &judgement)
     }
@@ -260,23 +262,6 @@ fn git_dir_at(path: &Path) -> Option<PathBuf> {
         Some(common) => linked.join(common.trim()),
         None => linked,
     })
-}
-
-/// A statement that was pushed before, elsewhere or by another name, would be refused.
-fn look_for_replay(config: &Config, source: &SourcePath, judgement: &mut Judgement) -> anyhow::Result<()> {
-    let (Verdict::Good(signer), Some(facts)) = (&judgement.verdict, &judgement.facts) else {
-        return Ok(());
-    };
-    let statement = Statement::new(&facts.payload_digest, &signer.fingerprint);
-    let claim = Ledger::new(config.paths.claims())
-        .lookup(&statement)
-        .map_err(|error| Broken::new(error.to_string()))?;
-    if let Some(claim) = claim
-        && (claim.pushed.source != *source || claim.pushed.tag != facts.tag)
-    {
-        judgement.verdict = Verdict::Refused(vec![replayed(&claim.pushed)]);
-    }
-    Ok(())
 }
 
 fn fact_lines(facts: &TagFacts) -> Vec<String> {

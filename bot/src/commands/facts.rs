@@ -10,7 +10,7 @@ use windlass_core::push::TagPushed;
 use windlass_core::refusal::Refusal;
 use windlass_core::signing::{BuildAsked, Policy, Treatment, Verdict};
 use windlass_core::task::SignedBy;
-use windlass_hooks::claims::{Ledger, LedgerError, Statement};
+use windlass_hooks::claims::{Ledger, LedgerError};
 use windlass_hooks::judge::{JudgeError, TagToJudge, judge_tag};
 use windlass_hooks::keyring::Keyring;
 use windlass_hooks::objects::RawStore;
@@ -216,7 +216,8 @@ impl Sources {
             source: Some(source),
             pusher,
         };
-        let judgement = judge_tag(&store, keyring, &self.policy, &question, now)?;
+        let mut judgement = judge_tag(&store, keyring, &self.policy, &question, now)?;
+        let claim = self.ledger.look_for_replay(source, &mut judgement)?;
         let (signer, facts) = match (judgement.verdict, judgement.facts) {
             (Verdict::Refused(refusals), _) => return Ok(TagFacts::Refused(refusals)),
             (Verdict::Good(signer), Some(facts)) => (signer, facts),
@@ -226,14 +227,9 @@ impl Sources {
                 return Ok(TagFacts::Refused(vec![unread]));
             }
         };
-        let statement = Statement::new(&facts.payload_digest, &signer.fingerprint);
-        match self.ledger.lookup(&statement)? {
-            Some(claim) if claim.pushed.source != *source || claim.pushed.tag != *tag => {
-                return Ok(TagFacts::Refused(vec![replayed(&claim.pushed)]));
-            }
-            // The hook let it pass unjudged and claimed nothing: the same may have been pushed elsewhere, too.
-            None if self.policy.treatment(tag, BuildAsked::No) != Treatment::Judge => return Ok(TagFacts::Other),
-            Some(_) | None => {}
+        // The hook let it pass unjudged and claimed nothing: the same may have been pushed elsewhere, too.
+        if claim.is_none() && self.policy.treatment(tag, BuildAsked::No) != Treatment::Judge {
+            return Ok(TagFacts::Other);
         }
         Ok(match signer.owner {
             Some(owner) => TagFacts::Good(GoodTag {
@@ -264,14 +260,6 @@ fn nobodys(tag: &TagName) -> Refusal {
         format!("the key that signed {tag} belongs to nobody here"),
     )
     .hint("an administrator adds a key to a person: windlass keys add")
-}
-
-pub(crate) fn replayed(first: &TagPushed) -> Refusal {
-    let message = format!(
-        "this signed statement was pushed before, to {} as tag {}",
-        first.source, first.tag
-    );
-    Refusal::new("replayed", message).hint("what was signed once is taken once: sign a tag with the next release")
 }
 
 fn moved(pushed: &TagPushed, object: &ObjectId) -> Refusal {

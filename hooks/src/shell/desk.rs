@@ -13,6 +13,7 @@ use windlass_core::refusal::Refusal;
 use windlass_core::signing::{Judgement, Verdict};
 
 use crate::caller::Caller;
+use crate::claims::Ledger;
 use crate::install::{InitError, Installation, init_repository};
 use crate::judge::{TagToJudge, judge_tag};
 use crate::keyring::Keyring;
@@ -89,7 +90,10 @@ impl Desk<'_> {
         };
         let store = RawStore::at(&source.git_dir).map_err(broken)?;
         let policy = self.settings.signing.policy();
-        let judgement = judge_tag(&store, self.keyring, &policy, &tag, self.now).map_err(broken)?;
+        let mut judgement = judge_tag(&store, self.keyring, &policy, &tag, self.now).map_err(broken)?;
+        Ledger::new(self.settings.paths.claims())
+            .look_for_replay(&source.path, &mut judgement)
+            .map_err(broken)?;
         let written = if args.flags.json {
             write_json(&judgement, &args.tag, out)
         } else {
