@@ -68,7 +68,8 @@ fn promised(said: &str) -> bool {
         || said.contains("r-")
 }
 
-/// Kills at many points; each round is one tag. `victims` are programs, `bot` is the bot itself.
+/// Kills at many points until `count` kills have met somebody alive; each round is one tag. `victims` are programs, `bot` is the
+/// bot itself.
 fn rounds(seed: u64, victims: &[&str], count: usize) -> anyhow::Result<()> {
     let mut chance = Chance::seeded(seed);
     let mut world = World::new()?;
@@ -77,7 +78,12 @@ fn rounds(seed: u64, victims: &[&str], count: usize) -> anyhow::Result<()> {
     let mut hits = 0;
     let mut promises = Vec::new();
     let mut tags = Vec::new();
-    for round in 0..count {
+    // On a busy machine a victim may be gone before it is seen: then the round does not count.
+    let most = count * 8;
+    for round in 0..most {
+        if hits == count {
+            break;
+        }
         let tag = format!("1.{round}-alt1");
         hello.tag(&tag)?;
         tags.push(tag.clone());
@@ -107,8 +113,8 @@ fn rounds(seed: u64, victims: &[&str], count: usize) -> anyhow::Result<()> {
         }
     }
     assert!(
-        hits > count / 4,
-        "seed {seed}: only {hits} of {count} pushes were disturbed"
+        hits == count,
+        "seed {seed}: only {hits} of {most} pushes were disturbed, {count} were to be"
     );
     // Restarted, the bot takes up what was missed, by itself.
     world.stop_bot()?;
