@@ -28,15 +28,19 @@ pub struct Round {
 /// The ledger cannot be read.
 pub async fn reconcile(ledger: &Ledger, commands: &Commands) -> Result<Round, LedgerError> {
     let mut round = Round::default();
-    let claims = {
+    let open = {
         let ledger = ledger.clone();
         match tokio::task::spawn_blocking(move || ledger.open_claims()).await {
-            Ok(claims) => claims?,
+            Ok(open) => open?,
             // The runtime is going down.
             Err(_) => return Ok(round),
         }
     };
-    for claim in claims {
+    for error in open.unreadable {
+        tracing::warn!(%error, "a claim cannot be read, and the push that it tells of not be taken up: {error}");
+        round.left += 1;
+    }
+    for claim in open.claims {
         if commands.is_stopping() {
             break;
         }

@@ -75,6 +75,15 @@ pub enum LedgerError {
     },
 }
 
+/// Claims for which nobody has answered yet.
+#[derive(Debug, Default)]
+pub struct OpenClaims {
+    /// Oldest first.
+    pub claims: Vec<Claim>,
+    /// What is there and cannot be read.
+    pub unreadable: Vec<LedgerError>,
+}
+
 impl Statement {
     /// From the digest of the signed bytes (lower-case hexadecimal digits) and the certificate's or SSH key's fingerprint.
     pub fn new(payload_digest: &str, signer: &Fingerprint) -> Self {
@@ -164,23 +173,31 @@ impl Ledger {
     }
 
     /// All of them: pushes that are just going on, that failed, and those whose `post-receive` was killed. The last ones are those whose
-    /// ref exists and names the claim's object; they are to be taken up.
-    pub fn open_claims(&self) -> Result<Vec<Claim>, LedgerError> {
+    /// ref exists and names the claim's object; they are to be taken up. One that cannot be read keeps nobody else's from being
+    /// taken up: it stands apart, as the error that tells of it.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn open_claims(&self) -> Result<OpenClaims, LedgerError> {
         let dir = self.open_dir();
+        let mut open = OpenClaims::default();
         let entries = match std::fs::read_dir(&dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(open),
             other => other.map_err(|error| failed(&dir, error))?,
         };
-        let mut claims = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|error| failed(&dir, error))?;
             let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
             if let Some(id) = id {
-                claims.extend(self.open_claim(&id)?);
+                match self.open_claim(&id) {
+                    Ok(claim) => open.claims.extend(claim),
+                    Err(error) => open.unreadable.push(error),
+                }
             }
         }
-        claims.sort_by(|a, b| (a.at, &a.statement).cmp(&(b.at, &b.statement)));
-        Ok(claims)
+        open.claims
+            .sort_by(|a, b| (a.at, &a.statement).cmp(&(b.at, &b.statement)));
+        Ok(open)
     }
 
     /// Says that a push was answered for: its request is durable elsewhere, or it asked for nothing.

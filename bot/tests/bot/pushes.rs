@@ -116,6 +116,7 @@ fn a_push_whose_hook_was_killed_is_taken_up_once() {
     let open: Vec<TagPushed> = ledger
         .open_claims()
         .unwrap()
+        .claims
         .into_iter()
         .map(|claim| claim.pushed)
         .collect();

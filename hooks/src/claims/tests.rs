@@ -61,11 +61,11 @@ fn a_push_that_failed_may_be_repeated_and_one_that_landed_not() {
         Some(push.clone()),
         "the later options count"
     );
-    assert_eq!(ledger.open_claims().unwrap(), vec![push.clone()]);
+    assert_eq!(ledger.open_claims().unwrap().claims, vec![push.clone()]);
     ledger.close(&id).unwrap();
     ledger.close(&id).unwrap();
     ledger.sync().unwrap();
-    assert_eq!(ledger.open_claims().unwrap(), vec![]);
+    assert_eq!(ledger.open_claims().unwrap().claims, vec![]);
     assert_eq!(codes(ledger.claim(&[push])), [0]);
 }
 
@@ -132,4 +132,17 @@ fn damage_is_told_and_never_taken_for_absence() {
             "{damage:?}"
         );
     }
+}
+
+#[test]
+fn a_damaged_open_claim_hides_no_other() {
+    let (_dir, ledger) = ledger();
+    let (torn, whole) = (claim("hello", "1.0-1", 1), claim("hello", "1.0-2", 2));
+    ledger.claim(&[torn.clone(), whole.clone()]).unwrap().unwrap();
+    let path = ledger.open_dir().join(torn.pushed.request_id().as_str());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    let open = ledger.open_claims().unwrap();
+    assert_eq!(open.claims, [whole]);
+    assert!(matches!(open.unreadable.as_slice(), [LedgerError::Damaged { .. }]));
 }

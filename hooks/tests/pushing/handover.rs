@@ -56,7 +56,7 @@ fn the_bot_gets_it_and_its_answer_is_shown() {
         (requests[0].user.as_str(), pushed.source.as_str()),
         ("alice", "people/alice/packages/hello.git")
     );
-    assert!(world.spooled().is_empty() && world.ledger().open_claims().unwrap().is_empty());
+    assert!(world.spooled().is_empty() && world.ledger().open_claims().unwrap().claims.is_empty());
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn with_the_bot_away_it_waits_and_the_request_id_is_printed() {
         ran.err
     );
     assert!(ran.err.contains("the bot is away"), "{}", ran.err);
-    assert!(world.ledger().open_claims().unwrap().is_empty());
+    assert!(world.ledger().open_claims().unwrap().claims.is_empty());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn with_neither_bot_nor_spool_it_stays_open_for_the_bot() {
     std::fs::remove_dir(world.path("spool")).unwrap();
     let ran = work.push(["-obuild", "1.0-alt1"]).passed();
     assert!(ran.err.contains("could not be handed over"), "{}", ran.err);
-    assert_eq!(world.ledger().open_claims().unwrap().len(), 1);
+    assert_eq!(world.ledger().open_claims().unwrap().claims.len(), 1);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn what_the_bot_answers_and_does_not_take_on_record_stays_open() {
         "{}",
         ran.err
     );
-    assert_eq!(world.ledger().open_claims().unwrap().len(), 1);
+    assert_eq!(world.ledger().open_claims().unwrap().claims.len(), 1);
 }
 
 /// A push whose refs are written and whose `post-receive` has not run: as after a kill just before it.
@@ -141,7 +141,7 @@ fn claimed(world: &World, name: &str) -> (TagPushed, String) {
     work.tag(name);
     work.push(["-obuild", name]).passed();
     std::fs::rename(&aside, &stub).unwrap();
-    let mut open = world.ledger().open_claims().unwrap();
+    let mut open = world.ledger().open_claims().unwrap().claims;
     open.retain(|claim| claim.pushed.tag.as_str() == name);
     let pushed = open.pop().expect("it is open").pushed;
     let line = format!("{} {} refs/tags/{name}\n", "0".repeat(40), pushed.object);

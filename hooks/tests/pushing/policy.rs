@@ -207,7 +207,7 @@ fn other_hooks_are_chained() {
     work.tag("1.0-alt1");
     work.push(["main:secret", "1.0-alt1"]).refused("chained_hook");
     assert!(
-        world.ledger().open_claims().unwrap().is_empty(),
+        world.ledger().open_claims().unwrap().claims.is_empty(),
         "nothing is claimed for a push that is refused"
     );
 }

@@ -45,9 +45,9 @@ fn a_push_that_failed_after_claiming_may_be_repeated() {
     let ran = work.push(["--atomic", ":x", "1.0-alt1"]);
     assert_ne!(ran.code, Some(0));
     assert_eq!(refs(&world.hello()), ["refs/heads/x"]);
-    assert_eq!(world.ledger().open_claims().unwrap().len(), 1);
+    assert_eq!(world.ledger().open_claims().unwrap().claims.len(), 1);
     work.push(["1.0-alt1"]).passed();
-    assert!(world.ledger().open_claims().unwrap().is_empty());
+    assert!(world.ledger().open_claims().unwrap().claims.is_empty());
 }
 
 #[test]
