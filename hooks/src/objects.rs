@@ -110,8 +110,12 @@ impl RawStore {
                 ..Default::default()
             };
             let nothing_replaced = std::iter::empty();
-            gix::odb::at_opts(&directory, gix::hash::Kind::Sha1, nothing_replaced, options)
-                .map_err(|source| StoreError::Open { directory, source })
+            let opened = gix::odb::at_opts(&directory, gix::hash::Kind::Sha1, nothing_replaced, options);
+            let mut handle = opened.map_err(|source| StoreError::Open { directory, source })?;
+            // Most lookups begin with a miss: what is in quarantine is not behind it, and the reverse. A miss does not make
+            // the packs be listed again; `RawStore::searched` does it when nothing is found anywhere.
+            handle.refresh_never();
+            Ok(handle)
         });
         Ok(Self {
             directories: opened.collect::<Result<_, _>>()?,
@@ -124,15 +128,13 @@ impl RawStore {
     /// [`StoreError::Read`] when it is there and broken.
     pub fn header(&self, object: &ObjectId) -> Result<Option<ObjectHeader>, StoreError> {
         let id = gix_id(object)?;
-        for directory in &self.directories {
-            if let Some(header) = directory.try_header(&id).map_err(|why| broken(object, &why))? {
-                return Ok(Some(ObjectHeader {
-                    kind: kind(header.kind()),
-                    size: header.size(),
-                }));
-            }
-        }
-        Ok(None)
+        self.searched(|directory| {
+            let header = directory.try_header(&id).map_err(|why| broken(object, &why))?;
+            Ok(header.map(|header| ObjectHeader {
+                kind: kind(header.kind()),
+                size: header.size(),
+            }))
+        })
     }
 
     /// The content of an object that is no larger than `limit` bytes.
@@ -141,9 +143,9 @@ impl RawStore {
     /// [`StoreError::Missing`], [`StoreError::TooLarge`] and [`StoreError::Bomb`] (nothing was inflated), [`StoreError::Read`].
     pub fn read(&self, object: &ObjectId, limit: u64) -> Result<Vec<u8>, StoreError> {
         let id = gix_id(object)?;
-        for directory in &self.directories {
+        let content = self.searched(|directory| {
             let Some(header) = directory.try_header(&id).map_err(|why| broken(object, &why))? else {
-                continue;
+                return Ok(None);
             };
             if header.size() > limit {
                 return Err(StoreError::TooLarge {
@@ -160,12 +162,32 @@ impl RawStore {
                     broken(object, &why)
                 }
             })?;
-            return match found {
-                Some(data) => Ok(data.data.to_vec()),
-                None => Err(StoreError::Missing(object.clone())),
-            };
+            Ok(found.map(|data| data.data.to_vec()))
+        })?;
+        content.ok_or_else(|| StoreError::Missing(object.clone()))
+    }
+
+    /// What `ask` finds in the first directory that has it. When none has, or what it had cannot be read, the packs are listed
+    /// again and all are asked once more: a repack may have moved an object meanwhile.
+    fn searched<T>(
+        &self,
+        ask: impl Fn(&gix::odb::Handle) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        for directory in &self.directories {
+            match ask(directory) {
+                Ok(None) => {}
+                Ok(Some(found)) => return Ok(Some(found)),
+                Err(_) => break,
+            }
         }
-        Err(StoreError::Missing(object.clone()))
+        for directory in &self.directories {
+            let mut again = directory.clone();
+            again.refresh = gix::odb::store::RefreshMode::AfterAllIndicesLoaded;
+            if let Some(found) = ask(&again)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 }
 

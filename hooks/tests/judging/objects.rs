@@ -132,6 +132,25 @@ fn a_limit_holds_before_reading() {
     ));
 }
 
+/// The store has looked into all packs there are; then a repack moves the tag into another one.
+#[test]
+fn a_repack_meanwhile_hides_nothing() {
+    let world = World::new();
+    let first = world.store(&world.plain());
+    let store = RawStore::at(&world.repository()).unwrap();
+    let absent = "0".repeat(40).parse().unwrap();
+    let second = world.commit.parse::<ObjectId>().unwrap();
+    assert!(matches!(store.header(&absent), Ok(None)));
+    for object in [&first, &second] {
+        world.git(&["update-ref", &format!("refs/kept/{object}"), object.as_str()], b"");
+        world.git(&["repack", "-a", "-d", "-q"], b"");
+        world.git(&["prune-packed", "-q"], b"");
+        assert!(store.header(&first).unwrap().is_some());
+        assert!(store.read(&first, 1 << 16).is_ok());
+    }
+    assert!(matches!(store.header(&absent), Ok(None)));
+}
+
 /// A tag of a few hundred bytes, sent as a change to one of 64 MiB: its header tells of the few hundred.
 #[test]
 fn a_small_tag_on_a_large_base_is_not_unpacked() {
