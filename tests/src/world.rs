@@ -50,7 +50,13 @@ impl World {
 
     /// Makes everybody known and starts everything.
     fn populate(&mut self) -> anyhow::Result<()> {
-        // Who the server's own account stands for.
+        self.enrol_everybody()?;
+        self.start_sshd()?;
+        self.start_bot()
+    }
+
+    /// Makes everybody known: who the server's own account stands for, and the three who push.
+    pub fn enrol_everybody(&mut self) -> anyhow::Result<()> {
         let admin = [
             "people",
             "add",
@@ -64,8 +70,7 @@ impl World {
         for person in [&ALICE, &BOB, &CAROL] {
             self.enrol(person)?;
         }
-        self.start_sshd()?;
-        self.start_bot()
+        Ok(())
     }
 
     /// A server that `windlass init` just made: nobody is known, nothing runs.

@@ -246,11 +246,7 @@ impl Sources {
     }
 
     fn keyring(&self) -> Result<Keyring, JudgeError> {
-        let keyring = Keyring::open(&self.paths.people())?;
-        Ok(match &self.allowed_signers {
-            Some(path) => keyring.with_allowed_signers(path),
-            None => keyring,
-        })
+        Ok(Keyring::of(&self.paths.people(), self.allowed_signers.as_deref())?)
     }
 }
 

@@ -18,18 +18,7 @@ pub(crate) struct Clinic {
 impl Clinic {
     pub(crate) fn new() -> Self {
         let world = World::new();
-        let (pgp, ssh) = (fixture("alice.asc"), fixture("alice.pub"));
-        world.done([
-            "people",
-            "add",
-            "alice",
-            "--address",
-            "alice@example.org",
-            "--openpgp",
-            &pgp,
-            "--ssh",
-            &ssh,
-        ]);
+        world.add_alice();
         let repository = world.repository("hello");
         world.done(["hooks", "install", "--all"]);
         let etc = world.path("etc");

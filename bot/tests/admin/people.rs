@@ -8,18 +8,7 @@ use crate::world::{World, fixture, mode_of};
 
 fn with_alice() -> World {
     let world = World::new();
-    let (pgp, ssh) = (fixture("alice.asc"), fixture("alice.pub"));
-    world.done([
-        "people",
-        "add",
-        "alice",
-        "--address",
-        "alice@example.org",
-        "--openpgp",
-        &pgp,
-        "--ssh",
-        &ssh,
-    ]);
+    world.add_alice();
     world
 }
 

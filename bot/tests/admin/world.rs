@@ -78,6 +78,22 @@ impl World {
         }
     }
 
+    /// Makes alice known, with the keys of the fixtures.
+    pub(crate) fn add_alice(&self) {
+        let (pgp, ssh) = (fixture("alice.asc"), fixture("alice.pub"));
+        self.done([
+            "people",
+            "add",
+            "alice",
+            "--address",
+            "alice@example.org",
+            "--openpgp",
+            &pgp,
+            "--ssh",
+            &ssh,
+        ]);
+    }
+
     /// As [`Self::windlass`], for what must succeed; its data.
     pub(crate) fn done<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> String {
         let ran = self.windlass(words);

@@ -110,8 +110,16 @@ impl Keyring {
     /// # Errors
     /// As [`Keyring::open`].
     pub fn configured(settings: &Settings) -> Result<Self, KeyringError> {
-        let keyring = Self::open(&settings.paths.people())?;
-        Ok(match &settings.signing.allowed_signers {
+        Self::of(&settings.paths.people(), settings.signing.allowed_signers.as_deref())
+    }
+
+    /// The keyring of these people, with this `allowed_signers` file in place of the directory's own, if one is named.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn of(people: &Path, allowed_signers: Option<&Path>) -> Result<Self, KeyringError> {
+        let keyring = Self::open(people)?;
+        Ok(match allowed_signers {
             Some(file) => keyring.with_allowed_signers(file),
             None => keyring,
         })

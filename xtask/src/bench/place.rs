@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use windlass_tests::people::{ALICE, BOB, CAROL};
+use windlass_tests::people::{ALICE, BOB};
 use windlass_tests::process::Cmd;
 use windlass_tests::programs::Programs;
 use windlass_tests::tag::TagDraft;
@@ -47,19 +47,7 @@ impl Place {
     /// Makes it below this folder.
     pub(super) fn make(folder: &Path, programs: Programs) -> anyhow::Result<Self> {
         let mut world = World::empty_in(folder, programs)?;
-        let admin = [
-            "people",
-            "add",
-            "admin",
-            "--address",
-            "admin@example.org",
-            "--role",
-            "superuser",
-        ];
-        world.windlass(admin).run()?.ok()?;
-        for person in [&ALICE, &BOB, &CAROL] {
-            world.enrol(person)?;
-        }
+        world.enrol_everybody()?;
         let bare = world.git_root().join("people/alice/packages/bench.git");
         let git = |args: &[&str]| -> anyhow::Result<String> {
             let command = Cmd::new("git").env("HOME", world.dir()).arg("-C").arg(&bare).args(args);
