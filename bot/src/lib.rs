@@ -4,6 +4,7 @@ pub mod backup;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod crash;
 pub mod doctor;
 pub mod exit;
 pub mod intake;

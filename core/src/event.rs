@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessChange;
-use crate::id::{RequestId, TaskId, UserName};
+use crate::id::{RepositoryName, RequestId, TaskId, UserName};
 use crate::push::TagPushed;
 use crate::refusal::Refusal;
+use crate::repository::record::RepositoryEvent;
 use crate::task::TaskEvent;
 
 /// The version of the events' form.
@@ -38,6 +39,14 @@ pub enum Event {
     },
     /// An access list changed.
     Access(AccessChange),
+    /// Something happened to a repository.
+    Repository {
+        /// The repository.
+        repository: RepositoryName,
+        /// What.
+        #[serde(flatten)]
+        event: RepositoryEvent,
+    },
 }
 
 /// A request with its answer.
@@ -112,6 +121,14 @@ mod tests {
         r#"{"kind":"access","repository":"sisyphus","subject":"hello","by":"alice","change":"led","leader":"@nobody"}"#,
         r#"{"kind":"access","repository":"sisyphus","subject":"hello","by":"root","change":"replaced","list":{"leader":"alice","members":["bob"]}}"#,
         r#"{"kind":"access","repository":"sisyphus","subject":"hello","by":"alice","change":"landed","leader":"alice"}"#,
+        r#"{"kind":"repository","repository":"sisyphus","what":"change-started","generation":42,"cause":{"cause":"task","task":7}}"#,
+        r#"{"kind":"repository","repository":"sisyphus","what":"moved","generation":42,"cause":{"cause":"task","task":7},"seal":"00","came":[{"name":"hello","evr":"1.0-alt1","tag":"1111111111111111111111111111111111111111","binaries":{"hello":null,"libhello":"1:1.0-alt1"}}],"went":["hello-0.9-alt1"]}"#,
+        r#"{"kind":"repository","repository":"sisyphus","what":"moved","generation":1,"cause":{"cause":"init","by":"alice"},"seal":"00"}"#,
+        r#"{"kind":"repository","repository":"sisyphus","what":"moved","generation":2,"cause":{"cause":"import","by":"alice"},"seal":"00"}"#,
+        r#"{"kind":"repository","repository":"sisyphus","what":"moved","generation":3,"cause":{"cause":"rollback","by":"alice","to":1},"seal":"00"}"#,
+        r#"{"kind":"repository","repository":"sisyphus","what":"moved","generation":4,"cause":{"cause":"resign","by":"alice"},"seal":"00"}"#,
+        r#"{"kind":"repository","repository":"sisyphus","what":"change-failed","generation":42,"message":"no space left"}"#,
+        r#"{"kind":"repository","repository":"sisyphus","what":"collected","generations":[1,2]}"#,
         r#"{"kind":"answered","request":"r-0123456789abcdef","user":"alice","words":["task","new"],"task":7,"out":"7\n","err":"","exit":0}"#,
         r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":{"named":"p11"},"task":7,"test_only":true},"pusher":"alice"},"taken":"noted"}"#,
         r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":"default"},"pusher":"alice"},"taken":"task","task":7}"#,

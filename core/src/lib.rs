@@ -11,6 +11,8 @@
 //! * [`push`]: a pushed tag and its options
 //! * [`access`]: lists, groups, votes, and who may touch a package
 //! * [`task`]: subtasks, states, transitions
+//! * [`rpm`] (feature `repository`): versions and their order, dependencies, what a package's header says
+//! * [`repository`]: what is on record of a repository; with the feature: its index, plans, unmet dependencies, closures
 //! * `command` (feature): the one grammar of commands
 //! * `event`, `world`, `decide`, `reply` (feature `task`): what is on record; all of it folded; what a command leads to; how it is answered
 
@@ -30,6 +32,9 @@ pub mod reason;
 pub mod refusal;
 #[cfg(feature = "task")]
 pub mod reply;
+pub mod repository;
+#[cfg(feature = "repository")]
+pub mod rpm;
 #[cfg(feature = "signing")]
 pub mod signing;
 pub mod task;

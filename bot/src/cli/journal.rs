@@ -193,6 +193,7 @@ fn describe(event: &Event) -> String {
         }
         Event::Task { id, event } => format!("task {id}: {}", told(event)),
         Event::Access(change) => format!("{} in {}: its access list changes", change.subject, change.repository),
+        Event::Repository { repository, event } => format!("{repository}: {event}"),
     }
 }
 

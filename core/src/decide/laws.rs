@@ -347,7 +347,7 @@ proptest! {
         for task in town.world.tasks() {
             let events = town.journal.iter().filter_map(|(at, event)| match event {
                 Event::Task { id, event } if *id == task.id => Some((event.clone(), *at)),
-                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) => None,
+                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) | Event::Repository { .. } => None,
             });
             // What came since the world was stored is there without recalling it.
             let shown = log_after(&town.world, task.id, task.events, LogFilter::default());

@@ -134,6 +134,7 @@ fn plan_line(event: &Event) -> String {
     match event {
         Event::Task { id, event } => format!("task {id}: {}", crate::reply::log::told(event)),
         Event::Access(change) => crate::reply::access::told(change),
+        Event::Repository { repository, event } => format!("{repository}: {event}"),
         Event::Answered(answered) => format!("request {} is answered", answered.request),
         Event::TagTaken { pushed, .. } => format!("{} {} is taken", pushed.source, pushed.tag),
     }

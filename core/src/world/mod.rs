@@ -15,6 +15,7 @@ use crate::event::{Answered, Event, Taken};
 use crate::id::{ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
 use crate::push::TagPushed;
 use crate::refusal::Refusal;
+use crate::repository::record::RepositoryRecord;
 use crate::task::{Effect, Task, TaskEvent};
 
 /// How long the answer to a request is kept for whoever asks it again.
@@ -22,7 +23,7 @@ pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The version of a stored world. It grows with every change of what is stored *or* of what an event makes of it: a world of
 /// another version is made from all events again.
-pub const WORLD_VERSION: u32 = 1;
+pub const WORLD_VERSION: u32 = 2;
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,7 @@ pub struct World {
     answer_times: VecDeque<(Timestamp, RequestId)>,
     #[serde(with = "crate::pairs")]
     tags: BTreeMap<(SourcePath, TagName), KnownTag>,
+    repositories: BTreeMap<RepositoryName, RepositoryRecord>,
 }
 
 /// A tag that came in.
@@ -80,6 +82,13 @@ impl World {
                     .entry(change.repository.clone())
                     .or_default()
                     .apply(&change.subject, &change.change);
+                Vec::new()
+            }
+            Event::Repository { repository, event } => {
+                self.repositories
+                    .entry(repository.clone())
+                    .or_default()
+                    .apply(event, now);
                 Vec::new()
             }
         }
@@ -192,6 +201,11 @@ impl World {
     /// The access lists of a repository, if any were ever made.
     pub fn access(&self, repository: &RepositoryName) -> Option<&AccessLists> {
         self.access.get(repository)
+    }
+
+    /// What is on record of a repository, if it was ever made.
+    pub fn repository(&self, repository: &RepositoryName) -> Option<&RepositoryRecord> {
+        self.repositories.get(repository)
     }
 
     /// What is known of a tag.

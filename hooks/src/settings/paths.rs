@@ -99,6 +99,26 @@ impl Paths {
         self.state().join("journal.sqlite")
     }
 
+    /// The binary repositories: packages and generations, readable for whoever serves them.
+    pub fn repos(&self) -> PathBuf {
+        self.root.join("repos")
+    }
+
+    /// What each task left: logs and results, one directory a task.
+    pub fn tasks(&self) -> PathBuf {
+        self.state().join("tasks")
+    }
+
+    /// Results of builds by their keys, and what build roots are made of.
+    pub fn builds(&self) -> PathBuf {
+        self.state().join("builds")
+    }
+
+    /// The repositories' signing keys.
+    pub fn keys(&self) -> PathBuf {
+        self.state().join("keys")
+    }
+
     /// The git side's own files, beside the source repositories.
     pub fn git_state(&self) -> PathBuf {
         self.git().join(".windlass")
