@@ -5,8 +5,14 @@
 
 mod dependency;
 mod evr;
+pub mod header;
 mod package;
+pub mod rich;
+mod vercmp;
 
-pub use self::dependency::{Comparison, Dependency, Requirement, Rich};
-pub use self::evr::Evr;
+pub use self::dependency::{BadDependency, Comparison, Dependency};
+pub use self::evr::{BadEvr, Evr};
+pub use self::header::{About, BadPackage, Header};
 pub use self::package::{Artifact, File, FileKind, Package};
+pub use self::rich::{Requirement, Rich};
+pub use self::vercmp::vercmp;

@@ -29,6 +29,23 @@ pub struct Package {
     pub artifact: Option<Artifact>,
 }
 
+impl Package {
+    /// Whether it is a source package.
+    pub fn is_source(&self) -> bool {
+        matches!(self.arch.as_str(), "src" | "nosrc")
+    }
+
+    /// `name-[epoch:]version-release.architecture`: what it is called in texts.
+    pub fn nevra(&self) -> String {
+        format!("{}-{}.{}", self.name, self.evr, self.arch)
+    }
+
+    /// `name-version-release.architecture.rpm`: what its file is called. The epoch is not in it.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.{}.rpm", self.name, self.evr.without_epoch(), self.arch)
+    }
+}
+
 /// The file that holds a package.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Artifact {
