@@ -14,5 +14,6 @@ pub mod output;
 pub mod people;
 pub mod reconcile;
 pub mod serve;
+pub mod stages;
 pub mod stop;
 pub mod writer;
