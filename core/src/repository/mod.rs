@@ -5,12 +5,34 @@
 #[cfg(feature = "repository")]
 mod brought;
 #[cfg(feature = "repository")]
+mod closure;
+#[cfg(feature = "repository")]
+mod content;
+#[cfg(feature = "repository")]
+mod index;
+#[cfg(feature = "repository")]
 mod plan;
 mod problem;
 pub mod record;
+#[cfg(all(test, feature = "repository"))]
+mod tests;
+#[cfg(feature = "repository")]
+mod universe;
+#[cfg(feature = "repository")]
+mod unmets;
 
 #[cfg(feature = "repository")]
 pub use self::brought::{ArchResult, Brought, BroughtBy};
 #[cfg(feature = "repository")]
+pub use self::closure::Unresolvable;
+#[cfg(feature = "repository")]
+pub use self::content::Content;
+#[cfg(feature = "repository")]
+pub use self::index::Index;
+#[cfg(feature = "repository")]
 pub use self::plan::{ArchPlan, Change, Plan, PlanWarning};
 pub use self::problem::Problem;
+#[cfg(feature = "repository")]
+pub use self::universe::{Universe, runs_on};
+#[cfg(feature = "repository")]
+pub use self::unmets::{Missing, Unmet, Why};
