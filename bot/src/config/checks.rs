@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::build::{is_line, is_macro};
 use super::repository::is_architecture;
 use super::{Config, Problem};
 
@@ -28,6 +29,7 @@ pub(super) fn all(config: &Config, text: &str) -> Vec<Problem> {
     checker.signing(config);
     checker.push(config);
     checker.limits(config);
+    checker.build(config);
     checker.repositories(config);
     checker.problems.sort_by_key(|problem| (problem.line, problem.column));
     checker.problems
@@ -250,6 +252,70 @@ impl Checker<'_> {
                 config.ssh.file_size_limit, config.push.max_input_size
             );
             self.wrong(&key, message, "");
+        }
+    }
+
+    fn build(&mut self, config: &Config) {
+        let build = &config.build;
+        if let Some(root) = &build.root
+            && (root.is_relative() || root.components().any(|part| part == Component::ParentDir))
+        {
+            self.wrong(
+                &["build", "root"],
+                format!("'root' is no absolute path: '{}'", root.display()),
+                "it names a directory that holds 'usr', as debootstrap makes one",
+            );
+        }
+        let least = [
+            ("timeout", build.timeout.as_secs(), 1, "1s"),
+            ("memory", build.memory.bytes(), 64 << 20, "64MiB"),
+            ("disk", build.disk.bytes(), 64 << 20, "64MiB"),
+            ("processes", u64::from(build.processes), 16, "16"),
+            ("log", build.log.bytes(), 4 << 10, "4KiB"),
+            ("max_package", build.max_package.bytes(), 1 << 20, "1MiB"),
+            ("max_packages", u64::from(build.max_packages), 1, "1"),
+        ];
+        for (key, value, least, shown) in least {
+            if value < least {
+                self.wrong(
+                    &["build", key],
+                    format!("'{key}' is too little: nothing could be built"),
+                    &format!("it is {shown} at least"),
+                );
+            }
+        }
+        // Below are the ids of people and services, above them systemd keeps its own.
+        if !(100_000..=0x7fff_0000).contains(&build.first_id) {
+            self.wrong(
+                &["build", "first_id"],
+                format!("'first_id' is {}; it may be from 100000 to 2147418112", build.first_id),
+                "from there on no id may be in use on this machine",
+            );
+        }
+        for (name, value) in &build.macros {
+            if !is_macro(name) || !is_line(value) {
+                let shown = windlass_core::escape::escaped(name);
+                self.wrong(
+                    &["build", "macros", name],
+                    format!("'{shown}' cannot be defined so"),
+                    "a macro's name has letters, digits and '_', three at least; its value is one line",
+                );
+            }
+        }
+        for (capability, path) in &build.host_provides {
+            if capability.is_empty() || !is_line(capability) || !is_line(path) {
+                let shown = windlass_core::escape::escaped(capability);
+                self.wrong(
+                    &["build", "host_provides", capability],
+                    format!("'{shown}' is no capability with the path that has to be there for it"),
+                    "as in \"gcc-c++\" = \"/usr/bin/g++\"; an empty path means always",
+                );
+            }
+        }
+        for (key, value) in [("packager", &build.packager), ("vendor", &build.vendor)] {
+            if !is_line(value) || value.contains('%') {
+                self.wrong(&["build", key], format!("'{key}' is one line without '%'"), "");
+            }
         }
     }
 

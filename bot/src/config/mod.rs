@@ -6,6 +6,7 @@
 pub mod problem;
 pub mod strict;
 
+mod build;
 mod checks;
 mod repository;
 mod sections;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use windlass_core::id::RepositoryName;
 use windlass_hooks::settings::{Paths, Push, Settings, Signing, Ssh, Users};
 
+pub use build::Build;
 pub use problem::{Problem, Problems};
 pub use repository::Repository;
 pub use sections::{Server, Tasks};
@@ -40,6 +42,8 @@ pub struct Config {
     pub server: Server,
     /// How much one user may have.
     pub tasks: Tasks,
+    /// Where packages are built, and how much one build may use.
+    pub build: Build,
     /// The binary repositories that tasks can be for.
     #[serde(rename = "repository", skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<Repository>,

@@ -1,4 +1,4 @@
-//! The sections that the bot alone reads: `[server]` and `[tasks]`.
+//! The sections that the bot alone reads: `[server]` and `[tasks]`; `[build]` has a file of its own.
 
 use serde::{Deserialize, Serialize};
 use windlass_hooks::settings::Duration;

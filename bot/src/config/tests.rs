@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use windlass_hooks::settings::{Paths, Settings, Signing, Users};
 
 use super::problem::render;
-use super::{Config, Repository, strict};
+use super::{Build, Config, Repository, strict};
 
 fn problems(text: &str) -> String {
     let found = strict::parse::<Config>(text).expect_err("it is wrong");
@@ -130,6 +130,10 @@ fn the_template_documents_every_key_with_its_default() {
         signing: Signing {
             allowed_signers: Some("/etc/windlass/allowed_signers".into()),
             ..Signing::default()
+        },
+        build: Build {
+            root: Some("/srv/windlass-root".into()),
+            ..Build::default()
         },
         paths: Paths {
             people: Some(Paths::default().people()),
