@@ -76,7 +76,6 @@ pub fn judge_tag(
     } else {
         None
     };
-    let people: Vec<Person> = people.iter().map(|person| Person::clone(person)).collect();
     let how = Circumstances {
         reference: tag.reference,
         target,
@@ -84,6 +83,7 @@ pub fn judge_tag(
         pusher: tag.pusher,
         tagger_people: &taggers,
         people: &people,
+        certificates: keyring.certificates(),
         allowed_signers: allowed_signers.as_ref(),
         now,
     };

@@ -1,8 +1,10 @@
 //! The judgement: structure, signature, identity, all reasons together.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::openpgp::{Detached, Outcome};
+use super::openpgp::{Certificates, Detached, Outcome};
 use super::policy::{Identity, Policy};
 use super::reason::{self, Three};
 use super::ssh::allowed_signers::AllowedSigners;
@@ -41,7 +43,9 @@ pub struct Circumstances<'a> {
     /// The people to whom the tagger's address belongs.
     pub tagger_people: &'a [UserName],
     /// People who may have one of the keys that the signature names.
-    pub people: &'a [Person],
+    pub people: &'a [Arc<Person>],
+    /// Their certificates, as far as they were parsed before.
+    pub certificates: &'a Certificates,
     /// Keys that are named apart from people.
     pub allowed_signers: Option<&'a AllowedSigners>,
     /// The server's time.
@@ -167,7 +171,9 @@ impl<'a> Case<'a> {
     fn signature_holds(&self, how: &Circumstances<'_>, policy: &Policy) -> Outcome {
         match &self.signature {
             None => Outcome::default(),
-            Some(Signature::OpenPgp(signature)) => signature.verify(self.reading.payload, how.people, policy, how.now),
+            Some(Signature::OpenPgp(signature)) => {
+                signature.verify(self.reading.payload, (how.people, how.certificates), policy, how.now)
+            }
             Some(Signature::Ssh(signature)) => {
                 let known = Known {
                     people: how.people,

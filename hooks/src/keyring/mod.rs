@@ -16,6 +16,7 @@ use windlass_core::escape::escaped;
 use windlass_core::id::UserName;
 use windlass_core::people::Person;
 use windlass_core::signing::lint::{Finding, Measure, Severity, lint};
+use windlass_core::signing::openpgp::Certificates;
 use windlass_core::signing::{AllowedSigners, KeyHint};
 
 use crate::settings::Settings;
@@ -37,6 +38,7 @@ pub struct Keyring {
     allowed_signers: PathBuf,
     index: Mutex<Arc<Index>>,
     read: Mutex<HashMap<UserName, Arc<Known>>>,
+    certificates: Certificates,
 }
 
 /// A person as read.
@@ -102,6 +104,7 @@ impl Keyring {
             allowed_signers: directory.join(ALLOWED_SIGNERS),
             index: Mutex::new(Arc::new(index)),
             read: Mutex::default(),
+            certificates: Certificates::default(),
         })
     }
 
@@ -130,6 +133,11 @@ impl Keyring {
     pub fn with_allowed_signers(mut self, path: &Path) -> Self {
         path.clone_into(&mut self.allowed_signers);
         self
+    }
+
+    /// The certificates that were parsed of its people.
+    pub(crate) fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// The directory.

@@ -1,7 +1,6 @@
 //! OpenPGP signatures that hold, and keys that do not.
 
 use rstest::rstest;
-use windlass_core::people::Person;
 use windlass_core::signing::{Case, Circumstances, Moment, ObjectHeader, ObjectKind, Verdict};
 
 use crate::world::{BIRTH, SIGNED, World, codes, signer};
@@ -77,7 +76,8 @@ fn any_changed_byte_is_noticed() {
             source: None,
             pusher: None,
             tagger_people: &["alice".parse().unwrap()],
-            people: &[Person::clone(&alice)],
+            people: &[std::sync::Arc::clone(&alice)],
+            certificates: &windlass_core::signing::openpgp::Certificates::default(),
             allowed_signers: None,
             now: world.now,
         };

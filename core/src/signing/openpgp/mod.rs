@@ -4,6 +4,7 @@
 //! the signature's own time, and then asks once more as of now, since by its own time alone a backdated signature
 //! of a key that has expired or was revoked since would pass.
 
+mod certificates;
 pub mod renew;
 mod standing;
 mod verify;
@@ -23,6 +24,7 @@ use super::reason;
 use crate::id::Fingerprint;
 use crate::refusal::Refusal;
 
+pub use certificates::Certificates;
 pub use standing::{Fault, FaultKind, Standing};
 pub(super) use standing::{SigningKey, signing_keys};
 pub(super) use verify::Outcome;

@@ -1,5 +1,6 @@
 //! Verifies the one signature of a tag, and says everything that is wrong with it.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::{Cert, Fingerprint, KeyHandle};
 
 use super::standing::{FaultKind, Sha1SelfSignatures, Standing, moment, rules};
-use super::{Detached, certificate_with, fingerprint};
+use super::{Certificates, Detached, fingerprint};
 use crate::id::UserName;
 use crate::people::Person;
 use crate::refusal::Refusal;
@@ -31,7 +32,7 @@ impl Detached {
     pub(in crate::signing) fn verify(
         &self,
         payload: &[u8],
-        people: &[Person],
+        (people, certificates): (&[Arc<Person>], &Certificates),
         policy: &Policy,
         now: Timestamp,
     ) -> Outcome {
@@ -50,7 +51,7 @@ impl Detached {
             outcome.reasons.push(reason::future_signature(made, now));
         }
         let issuers: Vec<KeyHandle> = self.issuers().collect();
-        let Some((owner, cert)) = find(&issuers, people, &mut outcome.reasons) else {
+        let Some((owner, cert)) = find(&issuers, people, certificates, &mut outcome.reasons) else {
             return outcome;
         };
         self.verify_with(payload, &owner, &cert, policy, (made, now), &mut outcome);
@@ -140,10 +141,7 @@ impl Detached {
         rules: &StandardPolicy<'_>,
         at: SystemTime,
     ) -> Result<Fingerprint, String> {
-        let helper = Judge {
-            cert: cert.clone(),
-            good: None,
-        };
+        let helper = Judge { cert, good: None };
         let builder = DetachedVerifierBuilder::from_bytes(&self.bytes).map_err(|why| format!("{why:#}"))?;
         let mut verifier = builder
             .with_policy(rules, at, helper)
@@ -186,14 +184,19 @@ fn faults(
 }
 
 /// The certificate that the signature names, and whose it is.
-fn find(issuers: &[KeyHandle], people: &[Person], reasons: &mut Vec<Refusal>) -> Option<(UserName, Cert)> {
+fn find(
+    issuers: &[KeyHandle],
+    people: &[Arc<Person>],
+    certificates: &Certificates,
+    reasons: &mut Vec<Refusal>,
+) -> Option<(UserName, Arc<Cert>)> {
     if issuers.is_empty() {
         reasons.push(reason::no_issuer());
         return None;
     }
-    let mut found: Vec<(&UserName, Cert)> = Vec::new();
+    let mut found: Vec<(&UserName, Arc<Cert>)> = Vec::new();
     for person in people {
-        match certificate_with(&person.openpgp, issuers) {
+        match certificates.of(person, issuers) {
             Ok(None) => {}
             Ok(Some(cert)) => found.push((&person.name, cert)),
             Err(why) => reasons.push(reason::unreadable_certificate(&names(issuers), &person.name, &why)),
@@ -222,12 +225,12 @@ fn names(issuers: &[KeyHandle]) -> String {
         .unwrap_or_default()
 }
 
-struct Judge {
-    cert: Cert,
+struct Judge<'a> {
+    cert: &'a Cert,
     good: Option<Fingerprint>,
 }
 
-impl VerificationHelper for Judge {
+impl VerificationHelper for Judge<'_> {
     fn get_certs(&mut self, _: &[KeyHandle]) -> sequoia_openpgp::Result<Vec<Cert>> {
         Ok(vec![self.cert.clone()])
     }

@@ -1,5 +1,7 @@
 //! Verifies an SSH signature against the people's keys and the `allowed_signers` file.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use ssh_key::{HashAlg, PublicKey};
 
@@ -17,7 +19,7 @@ use crate::signing::verdict::Signer;
 /// What is known beside the signature.
 pub(in crate::signing) struct Known<'a> {
     /// People who may have one of the signature's keys.
-    pub(in crate::signing) people: &'a [Person],
+    pub(in crate::signing) people: &'a [Arc<Person>],
     /// The file, if there is one.
     pub(in crate::signing) allowed_signers: Option<&'a AllowedSigners>,
     /// Who made the tag, by the signed bytes.
@@ -97,7 +99,7 @@ impl SshSignature {
         name: &str,
         at: Timestamp,
     ) -> Result<(Option<UserName>, Vec<Refusal>), Refusal> {
-        let of_people: Vec<(&Person, &SshKey)> = match self.signer {
+        let of_people: Vec<(&Arc<Person>, &SshKey)> = match self.signer {
             SignerKey::Plain => known
                 .people
                 .iter()
