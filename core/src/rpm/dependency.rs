@@ -130,23 +130,19 @@ impl Dependency {
         if is_nothing(a) || is_nothing(b) {
             return true;
         }
-        let order = a
-            .compare_without_release(b)
-            .then_with(|| match (&a.release, &b.release) {
-                (Some(a), Some(b)) => super::vercmp(a, b),
-                (Some(_) | None, None) | (None, Some(_)) => Ordering::Equal,
-            });
-        // The side that leaves the release open means all of them, if it means the version at all.
-        let open = match (&a.release, &b.release) {
-            (Some(_), None) => two.allows_equal(),
-            (None, Some(_)) => one.allows_equal(),
-            (Some(_), Some(_)) | (None, None) => false,
+        let order = a.compare_without_release(b);
+        let order = match (release(a), release(b)) {
+            (Some(a), Some(b)) => order.then_with(|| super::vercmp(a, b)),
+            // The side that leaves the release open means all of them, if it means the version at all.
+            (Some(_), None) if order.is_eq() && two.allows_equal() => return true,
+            (None, Some(_)) if order.is_eq() && one.allows_equal() => return true,
+            (Some(_) | None, Some(_) | None) => order,
         };
         match order {
             Ordering::Less => one.allows_greater() || two.allows_less(),
             Ordering::Greater => one.allows_less() || two.allows_greater(),
             Ordering::Equal => {
-                open || (one.allows_equal() && two.allows_equal())
+                (one.allows_equal() && two.allows_equal())
                     || (one.allows_less() && two.allows_less())
                     || (one.allows_greater() && two.allows_greater())
             }
@@ -157,6 +153,11 @@ impl Dependency {
 /// A version that says nothing: rpm takes it for none.
 fn is_nothing(evr: &Evr) -> bool {
     evr.epoch == 0 && evr.version.is_empty() && evr.release.is_none()
+}
+
+/// The release, where there is something in it.
+fn release(evr: &Evr) -> Option<&str> {
+    evr.release.as_deref().filter(|release| !release.is_empty())
 }
 
 impl fmt::Display for Comparison {

@@ -47,7 +47,7 @@ impl Evr {
             None => (0, text),
         };
         let (version, release) = match rest.rsplit_once('-') {
-            Some((version, release)) => (version, Some(release).filter(|release| !release.is_empty())),
+            Some((version, release)) => (version, Some(release)),
             None => (rest, None),
         };
         Self {

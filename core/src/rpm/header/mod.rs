@@ -2,6 +2,12 @@
 //!
 //! The bytes come from builds and foreign repositories and are not trusted: everything is bounded before it is read.
 
+mod dependencies;
+mod files;
+mod read;
+mod store;
+pub mod tags;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -10,6 +16,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Package, Requirement};
+
+pub use self::dependencies::is_primary;
+pub use self::read::read;
 
 /// What a package file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,3 +145,6 @@ pub enum BadPackage {
         why: String,
     },
 }
+
+#[cfg(test)]
+mod tests;
