@@ -7,6 +7,7 @@ pub mod bot;
 pub mod chance;
 pub mod clone;
 pub mod crowd;
+pub mod demo;
 pub mod door;
 pub mod gpg;
 pub mod keystore;

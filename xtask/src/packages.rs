@@ -8,45 +8,75 @@ use anyhow::{Context as _, bail};
 
 use crate::{process, say};
 
-/// A program of the system and the Debian package that brings it.
+/// Something that is needed, and the Debian package that brings it.
 pub(crate) struct Needed {
-    /// The program's name.
-    pub(crate) program: &'static str,
+    /// How it is found.
+    what: What,
     /// The package.
-    pub(crate) package: &'static str,
+    package: &'static str,
 }
 
-/// What the tests and the demonstration run.
-pub(crate) const PROGRAMS: [Needed; 7] = [
+/// What is looked for.
+enum What {
+    /// A program.
+    Program(&'static str),
+    /// A file.
+    File(&'static str),
+    /// The C compiler's other half: it makes programs of 32 bits too.
+    Compiles32,
+}
+
+const fn program(name: &'static str, package: &'static str) -> Needed {
     Needed {
-        program: "git",
-        package: "git",
+        what: What::Program(name),
+        package,
+    }
+}
+
+/// What the demonstration runs: a server, people, builds for two architectures, a client.
+pub(crate) const DEMO: [Needed; 13] = [
+    program("git", "git"),
+    program("gpg", "gnupg"),
+    program("gpgconf", "gnupg"),
+    program("sshd", "openssh-server"),
+    program("ssh", "openssh-client"),
+    program("ssh-keygen", "openssh-client"),
+    program("cc", "gcc"),
+    program("make", "make"),
+    Needed {
+        what: What::Compiles32,
+        package: "gcc-multilib",
     },
+    program("rpm", "rpm"),
+    program("rpmbuild", "rpm"),
+    program("bwrap", "bubblewrap"),
+    program("dnf", "dnf"),
+];
+
+/// What the tests run beside it: other clients, and the tools whose answers ours are held against.
+pub(crate) const TESTS: [Needed; 5] = [
+    program("createrepo_c", "createrepo-c"),
+    program("zypper", "zypper"),
+    program("installcheck", "libsolv-tools"),
+    program("repo2solv", "libsolv-tools"),
     Needed {
-        program: "gpg",
-        package: "gnupg",
-    },
-    Needed {
-        program: "gpgconf",
-        package: "gnupg",
-    },
-    Needed {
-        program: "sshd",
-        package: "openssh-server",
-    },
-    Needed {
-        program: "ssh",
-        package: "openssh-client",
-    },
-    Needed {
-        program: "ssh-keygen",
-        package: "openssh-client",
-    },
-    Needed {
-        program: "cc",
-        package: "gcc",
+        what: What::File("/usr/lib/python3/dist-packages/dnf-plugins/repoclosure.py"),
+        package: "dnf-plugins-core",
     },
 ];
+
+impl Needed {
+    fn is_there(&self) -> bool {
+        match self.what {
+            What::Program(name) => find(name).is_some(),
+            What::File(path) => Path::new(path).exists(),
+            What::Compiles32 => Command::new("cc")
+                .args(["-m32", "-shared", "-x", "c", "-o", "/dev/null", "/dev/null"])
+                .output()
+                .is_ok_and(|output| output.status.success()),
+        }
+    }
+}
 
 /// Where a program is: in PATH or where the system keeps its daemons.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
@@ -58,11 +88,11 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Installs what is missing of these. Asks first, unless `yes` or `CI=true`.
-pub(crate) fn ensure(needed: &[Needed], yes: bool) -> anyhow::Result<()> {
+pub(crate) fn ensure<'a>(needed: impl IntoIterator<Item = &'a Needed>, yes: bool) -> anyhow::Result<()> {
     let mut packages: Vec<&str> = needed
-        .iter()
-        .filter(|n| find(n.program).is_none())
-        .map(|n| n.package)
+        .into_iter()
+        .filter(|needed| !needed.is_there())
+        .map(|needed| needed.package)
         .collect();
     packages.sort_unstable();
     packages.dedup();
@@ -117,9 +147,11 @@ fn asked(list: &str) -> anyhow::Result<bool> {
     if !stdin.is_terminal() {
         return Ok(false);
     }
-    say::talk(format_args!("These system packages are missing: {list}"));
+    say::talk(format_args!(
+        "These system packages are missing:\n  apt-get install --no-install-recommends {list}"
+    ));
     let mut stderr = std::io::stderr().lock();
-    write!(stderr, "Install them with apt-get? [y/N] ")?;
+    write!(stderr, "Run that now? [y/N] ")?;
     stderr.flush()?;
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer).context("cannot read the answer")?;

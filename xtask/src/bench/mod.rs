@@ -52,7 +52,7 @@ struct Hooks {
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let What::Hooks(args) = &args.what;
-    packages::ensure(&packages::PROGRAMS, args.yes)?;
+    packages::ensure(&packages::DEMO, args.yes)?;
     let root = workspace()?;
     let mut build = Command::new("cargo");
     build.args([

@@ -35,7 +35,7 @@ pub(crate) struct Args {
 
 /// Plays it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    packages::ensure(&packages::PROGRAMS, args.yes)?;
+    packages::ensure(&packages::DEMO, args.yes)?;
     let mut build = std::process::Command::new("cargo");
     build.args(["build", "--quiet", "-p", "windlass", "-p", "windlass-hooks"]);
     if !process::run(build.current_dir(windlass_tests::programs::workspace()?))? {

@@ -32,7 +32,7 @@ pub(crate) struct Args {
 
 /// Runs everything, prints the table; whether all is well is the exit code.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    packages::ensure(&packages::PROGRAMS, args.yes)?;
+    packages::ensure(packages::DEMO.iter().chain(&packages::TESTS), args.yes)?;
     tools::components()?;
     let root = workspace()?;
     let logs = root.join("target/xtask-test");
