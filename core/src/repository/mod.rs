@@ -36,7 +36,7 @@ pub use self::explain::unmet_problems;
 #[cfg(feature = "repository")]
 pub use self::index::Index;
 #[cfg(feature = "repository")]
-pub use self::plan::{ArchPlan, Change, Plan, PlanWarning};
+pub use self::plan::{ArchPlan, ArchView, Change, ChangeView, How, Plan, PlanView, PlanWarning, plan};
 pub use self::problem::Problem;
 #[cfg(feature = "repository")]
 pub use self::universe::{Universe, runs_on};
