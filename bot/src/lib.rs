@@ -13,6 +13,7 @@ pub mod layout;
 pub mod output;
 pub mod people;
 pub mod reconcile;
+pub mod repository;
 pub mod serve;
 pub mod stages;
 pub mod stop;

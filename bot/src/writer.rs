@@ -292,6 +292,21 @@ impl Handle {
         Ok(receiver.await.map_err(|_| WriterError::Stopped)??)
     }
 
+    /// As [`Self::call`], for a thread that may block.
+    pub fn call_blocking<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut State) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, WriterError> {
+        let (sender, receiver) = mpsc::channel();
+        let job: Job = Box::new(move |state| {
+            let result = state.settle().and_then(|()| what(state));
+            // The asker may be gone; what was recorded stays recorded.
+            let _ = sender.send(result);
+        });
+        self.jobs.send(job).map_err(|_| WriterError::Stopped)?;
+        Ok(receiver.recv().map_err(|_| WriterError::Stopped)??)
+    }
+
     /// The tasks that change from now on.
     pub fn watch(&self) -> broadcast::Receiver<TaskId> {
         self.changed.subscribe()

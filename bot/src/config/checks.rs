@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::build::{is_line, is_macro};
 use super::repository::is_architecture;
-use super::{Config, Problem};
+use super::{Config, Problem, Repository};
 
 /// A tag is read into memory whole: past this it is none of ours.
 const LARGEST_TAG: u64 = 4 * 1024 * 1024;
@@ -29,6 +29,7 @@ pub(super) fn all(config: &Config, text: &str) -> Vec<Problem> {
     checker.signing(config);
     checker.push(config);
     checker.limits(config);
+    checker.http(config);
     checker.build(config);
     checker.repositories(config);
     checker.problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -319,10 +320,59 @@ impl Checker<'_> {
         }
     }
 
+    fn http(&mut self, config: &Config) {
+        if let Some(url) = &config.http.url
+            && let Some(wrong) = bad_url(url)
+        {
+            self.wrong(&["http", "url"], wrong, "as in \"https://packages.example.org\"");
+        }
+        if config.http.max_connections == 0 || config.http.timeout.as_secs() == 0 {
+            let key = if config.http.max_connections == 0 {
+                "max_connections"
+            } else {
+                "timeout"
+            };
+            self.wrong(&["http", key], format!("'{key}' is 0: nobody could be served"), "");
+        }
+    }
+
+    fn repository_files(&mut self, number: &str, repository: &Repository) {
+        if let Some(url) = &repository.url
+            && let Some(wrong) = bad_url(url)
+        {
+            self.wrong(
+                &["repository", number, "url"],
+                wrong,
+                "as in \"https://packages.example.org/repos/NAME\"",
+            );
+        }
+        if repository.overlap > repository.keep {
+            let message = format!(
+                "'overlap' ({}) is longer than 'keep' ({}): what is not kept cannot be found",
+                repository.overlap, repository.keep
+            );
+            self.wrong(&["repository", number, "overlap"], message, "");
+        }
+        for (at, base) in repository.base.iter().enumerate() {
+            let is_url = ["http://", "https://", "file:///"]
+                .iter()
+                .any(|scheme| base.starts_with(scheme));
+            if !is_url && !base.starts_with('/') {
+                let shown = windlass_core::escape::escaped(base);
+                self.wrong(
+                    &["repository", number, "base", &at.to_string()],
+                    format!("'{shown}' is no directory and no URL"),
+                    "a path from '/' on, or file:///…, http://…, https://…",
+                );
+            }
+        }
+    }
+
     fn repositories(&mut self, config: &Config) {
         let mut names = HashSet::new();
         for (at, repository) in config.repositories.iter().enumerate() {
             let number = at.to_string();
+            self.repository_files(&number, repository);
             if !names.insert(&repository.name) {
                 self.wrong(
                     &["repository", &number, "name"],
@@ -370,6 +420,22 @@ impl Checker<'_> {
             self.wrong(&["repository", "0"], message, "one of them says `default = true`");
         }
     }
+}
+
+/// What is wrong with an address that clients are told.
+fn bad_url(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let good = rest.is_some_and(|rest| {
+        !rest.is_empty()
+            && !rest.ends_with('/')
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"\"'<>\\`?#".contains(&b))
+    });
+    (!good).then(|| {
+        let shown = windlass_core::escape::escaped(url);
+        format!("'{shown}' is no address: http:// or https://, a host, no '/' at the end")
+    })
 }
 
 /// Where a value stands in the text; `None` if it is not written there.

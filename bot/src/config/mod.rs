@@ -22,7 +22,7 @@ use windlass_hooks::settings::{Paths, Push, Settings, Signing, Ssh, Users};
 pub use build::Build;
 pub use problem::{Problem, Problems};
 pub use repository::Repository;
-pub use sections::{Server, Tasks};
+pub use sections::{Http, Server, Tasks};
 
 /// Everything that `windlass.toml` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Config {
     pub tasks: Tasks,
     /// Where packages are built, and how much one build may use.
     pub build: Build,
+    /// Serving repositories over HTTP.
+    pub http: Http,
     /// The binary repositories that tasks can be for.
     #[serde(rename = "repository", skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<Repository>,

@@ -1,4 +1,6 @@
-//! The sections that the bot alone reads: `[server]` and `[tasks]`; `[build]` has a file of its own.
+//! The sections that the bot alone reads: `[server]`, `[tasks]` and `[http]`; `[build]` has a file of its own.
+
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use windlass_hooks::settings::Duration;
@@ -40,6 +42,33 @@ impl Default for Tasks {
         Self {
             max_open_per_user: 1000,
             max_subtasks: 1000,
+        }
+    }
+}
+
+/// `[http]`: serving repositories over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// The address to listen at; nothing is served where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// How clients name this server, without the slash at the end; `http://` and the address where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// How many clients may be connected at once.
+    pub max_connections: usize,
+    /// How long a client may take to say what it wants, and to take the next piece of its answer.
+    pub timeout: Duration,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            url: None,
+            max_connections: 512,
+            timeout: Duration::from_secs(30),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use insta::assert_snapshot;
 
-use windlass_hooks::settings::{Paths, Settings, Signing, Users};
+use windlass_hooks::settings::{Duration, Paths, Settings, Signing, Users};
 
 use super::problem::render;
-use super::{Build, Config, Repository, strict};
+use super::{Build, Config, Http, Repository, strict};
+use crate::repository::rpmmd::Codec;
 
 fn problems(text: &str) -> String {
     let found = strict::parse::<Config>(text).expect_err("it is wrong");
@@ -149,7 +150,17 @@ fn the_template_documents_every_key_with_its_default() {
             architectures: vec!["x86_64".into(), "i586".into()],
             deny_unlisted: false,
             approvals_from: Vec::new(),
+            base: Vec::new(),
+            codec: Codec::Zstd,
+            keep: Duration::from_secs(14 * 86_400),
+            overlap: Duration::from_secs(3600),
+            url: Some("https://packages.example.org/repos/sisyphus".into()),
         }],
+        http: Http {
+            listen: Some("127.0.0.1:8080".parse().unwrap()),
+            url: Some("https://packages.example.org".into()),
+            ..Http::default()
+        },
         ..Config::default()
     };
     assert_eq!(all, expected);

@@ -1,0 +1,138 @@
+//! Binary package repositories: what is in them, and how a new generation is made of one.
+//!
+//! A generation is immutable. A new one is prepared beside the others ([`Repository::prepare`]: packages are signed into the
+//! pool, metadata is written and signed), and `current` moves to it by one rename ([`Repository::switch`]). [`change()`] puts
+//! the journal around it; [`Repository::recover`] says after a crash what became of it. Reading metadata, ours and others', is
+//! `rpmmd`'s.
+
+mod change;
+mod content;
+mod dirs;
+mod error;
+mod files;
+mod keys;
+mod lock;
+mod manifest;
+mod pool;
+mod prepare;
+mod recover;
+pub mod rpmmd;
+mod sign;
+mod switch;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use windlass_core::id::{ArchName, RepositoryName};
+use windlass_core::repository::Content;
+use windlass_core::rpm::Package;
+use windlass_hooks::settings::Paths;
+
+pub use self::change::{Ending, POINTS, Story, change, recover_all};
+pub use self::dirs::{Dirs, source_directory};
+pub use self::error::RepositoryError;
+pub use self::keys::Keys;
+pub use self::lock::CommitLock;
+pub use self::manifest::{Manifest, seal};
+pub use self::prepare::{Change, Files, Prepared, Stamp};
+pub use self::recover::Recovered;
+pub use self::switch::Switched;
+use crate::config::{self, Config};
+
+/// All repositories that are configured.
+#[derive(Debug, Default)]
+pub struct Repositories(BTreeMap<RepositoryName, Arc<Repository>>);
+
+impl Repositories {
+    /// Opens all that a configuration names; the paths are absolute.
+    ///
+    /// # Errors
+    /// The metadata of one of them cannot be read.
+    pub fn open(config: &Config, paths: &Paths) -> Result<Self, RepositoryError> {
+        let open = |settings: &config::Repository| {
+            let repository = Repository::open(settings, paths)?;
+            Ok((settings.name.clone(), Arc::new(repository)))
+        };
+        config.repositories.iter().map(open).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &RepositoryName) -> Option<&Arc<Repository>> {
+        self.0.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Repository>> {
+        self.0.values()
+    }
+}
+
+/// One repository: its directories, its settings, and what `current` consists of.
+#[derive(Debug)]
+pub struct Repository {
+    name: RepositoryName,
+    dirs: Dirs,
+    settings: config::Repository,
+    architectures: Vec<ArchName>,
+    content: RwLock<Arc<Content>>,
+}
+
+impl Repository {
+    /// Opens one; before its first generation it is empty.
+    ///
+    /// # Errors
+    /// Its metadata cannot be read.
+    pub fn open(settings: &config::Repository, paths: &Paths) -> Result<Self, RepositoryError> {
+        let repository = Self {
+            name: settings.name.clone(),
+            dirs: Dirs::of(paths, &settings.name),
+            settings: settings.clone(),
+            architectures: settings.architectures(),
+            content: RwLock::default(),
+        };
+        repository.reload()?;
+        Ok(repository)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &RepositoryName {
+        &self.name
+    }
+
+    /// Where it is.
+    pub fn dirs(&self) -> &Dirs {
+        &self.dirs
+    }
+
+    /// What is configured for it.
+    pub fn settings(&self) -> &config::Repository {
+        &self.settings
+    }
+
+    /// Its architectures, the first configured one first.
+    pub fn architectures(&self) -> &[ArchName] {
+        &self.architectures
+    }
+
+    /// What `current` consists of.
+    pub fn content(&self) -> Arc<Content> {
+        Arc::clone(&self.content.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The file of a package of this repository.
+    pub fn pool_file(&self, directory: &ArchName, package: &Package) -> Option<PathBuf> {
+        let artifact = package.artifact.as_ref()?;
+        Some(
+            self.dirs
+                .root()
+                .join("current")
+                .join(directory.as_str())
+                .join(&artifact.location),
+        )
+    }
+
+    pub(super) fn set_content(&self, content: Arc<Content>) {
+        *self.content.write().unwrap_or_else(PoisonError::into_inner) = content;
+    }
+}
