@@ -14,6 +14,7 @@
 //! * [`rpm`] (feature `repository`): versions and their order, dependencies, what a package's header says
 //! * [`repository`]: what is on record of a repository; with the feature: its index, plans, unmet dependencies, closures
 //! * `command` (feature): the one grammar of commands
+//! * [`queue`] (feature `task`): what runs next, from a snapshot
 //! * `event`, `world`, `decide`, `reply` (feature `task`): what is on record; all of it folded; what a command leads to; how it is answered
 
 pub mod access;
@@ -28,6 +29,8 @@ pub mod id;
 mod pairs;
 pub mod people;
 pub mod push;
+#[cfg(feature = "task")]
+pub mod queue;
 pub mod reason;
 pub mod refusal;
 #[cfg(feature = "task")]

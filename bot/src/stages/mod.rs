@@ -4,6 +4,7 @@
 //! does. Everything in it blocks; the runner calls it where that is allowed. What it leaves lies in the run's directory
 //! ([`RunDir`]), logs included; what has to be remembered goes on record, which the runner does.
 
+pub mod build;
 mod log;
 mod place;
 mod stop;

@@ -26,7 +26,7 @@ impl Draft<'_> {
                 return Err(Refusal::new("running", format!("task {id} is {name} already"))
                     .hint(format!("follow it: task log {id} --follow")));
             }
-            State::Awaiting { run, .. } | State::Pending { run } => {
+            State::Awaiting { run, .. } | State::Pending { run, .. } => {
                 return Err(Refusal::new(
                     "already_scheduled",
                     format!(

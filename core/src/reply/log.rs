@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::time::moment_to_the_second;
 use crate::access::VoteKind;
-use crate::id::{ArchName, TaskId};
+use crate::id::{ArchName, SubtaskNumber, TaskId};
 use crate::reply::task::{run_text, what_it_does};
-use crate::task::{Failure, Outcome, Stage, TaskEvent};
+use crate::task::{ArchOutcome, Archive, Failure, Outcome, PlanSummary, PlannedChange, Stage, TaskEvent};
 
 /// `task log`.
 ///
@@ -60,6 +60,13 @@ fn place(event: &TaskEvent) -> (Option<Stage>, Option<ArchName>) {
     match event {
         TaskEvent::StageStarted { stage, arch, .. } | TaskEvent::StageFinished { stage, arch, .. } => {
             (Some(*stage), arch.clone())
+        }
+        TaskEvent::Archived { .. } => (Some(Stage::Pkgtar), None),
+        TaskEvent::Built { arch, .. } => (Some(Stage::Build), Some(arch.clone())),
+        TaskEvent::Planned { .. } => (Some(Stage::RepoPlan), None),
+        TaskEvent::Noted { note, .. } => (Some(note.stage), note.arch.clone()),
+        TaskEvent::SubtaskFailed { failure, .. } | TaskEvent::Overtaken { failure, .. } => {
+            (Some(failure.stage), failure.arch.clone())
         }
         TaskEvent::RunEnded { outcome, .. } => match outcome {
             Outcome::Passed => (None, None),
@@ -133,7 +140,25 @@ pub fn told(event: &TaskEvent) -> String {
             format!("try {try_number}, iteration {iteration} begins, on generation {base}")
         }
         TaskEvent::StageStarted { stage, arch, .. } => format!("{} begins", stage_text(*stage, arch.as_ref())),
-        TaskEvent::StageFinished { stage, arch, .. } => format!("{} passed", stage_text(*stage, arch.as_ref())),
+        TaskEvent::StageFinished { stage, arch, ms, .. } => {
+            let took = ms.map(|ms| format!(" ({})", took(ms))).unwrap_or_default();
+            format!("{} passed{took}", stage_text(*stage, arch.as_ref()))
+        }
+        TaskEvent::Archived { subtask, archive, .. } => archived_text(*subtask, archive),
+        TaskEvent::Built {
+            subtask, arch, outcome, ..
+        } => format!("subtask {subtask} on {arch}: {}", outcome_text(outcome)),
+        TaskEvent::Planned { plan, .. } => plan_text(plan),
+        TaskEvent::Noted { note, .. } => {
+            let subtask = note.subtask.map(|number| format!(", subtask {number}"));
+            let stage = stage_text(note.stage, note.arch.as_ref());
+            format!("{stage}{}: {}", subtask.unwrap_or_default(), note.text)
+        }
+        TaskEvent::SubtaskFailed { failure, .. } => format!("failed, the others go on: {}", failure_text(failure)),
+        TaskEvent::Overtaken { failure, .. } => format!(
+            "failed, but not on what it will land on; it is tested again when its turn comes: {}",
+            failure_text(failure)
+        ),
         TaskEvent::RunEnded {
             try_number,
             outcome,
@@ -154,8 +179,83 @@ pub fn told(event: &TaskEvent) -> String {
             }
         },
         TaskEvent::CommitStarted { generation, .. } => format!("the commit of generation {generation} begins"),
-        TaskEvent::CommitFailed { message, .. } => format!("the commit did not happen: {message}"),
+        TaskEvent::CommitFailed {
+            message, not_before, ..
+        } => {
+            let again = not_before.map(|at| format!("; tried again after {}", moment_to_the_second(at)));
+            format!("the commit did not happen: {message}{}", again.unwrap_or_default())
+        }
         TaskEvent::Landed { generation, .. } => format!("landed: generation {generation}"),
+    }
+}
+
+fn archived_text(subtask: SubtaskNumber, archive: &Archive) -> String {
+    let what = match (&archive.package, &archive.evr) {
+        (Some(package), Some(evr)) => format!(" of {package} {evr}"),
+        (Some(package), None) => format!(" of {package}"),
+        (None, _) => String::new(),
+    };
+    let short = archive.sha256.get(..12).unwrap_or(&archive.sha256);
+    format!("subtask {subtask}: the source archive{what} is {short}")
+}
+
+/// What came of a subtask on one architecture, in a few words.
+pub fn outcome_text(outcome: &ArchOutcome) -> String {
+    match outcome {
+        ArchOutcome::Built {
+            reused: true,
+            packages,
+            key,
+            ..
+        } => format!(
+            "{}, built before (key {})",
+            count(packages.len(), "package"),
+            key.get(..12).unwrap_or(key)
+        ),
+        ArchOutcome::Built { packages, ms, .. } => {
+            format!("{} built in {}", count(packages.len(), "package"), took(*ms))
+        }
+        ArchOutcome::Excluded { why } => format!("not for this architecture ({why})"),
+        ArchOutcome::Copied { packages } => format!("{} copied", count(packages.len(), "package")),
+    }
+}
+
+/// A plan in one line.
+pub fn plan_text(plan: &PlanSummary) -> String {
+    let changes: Vec<String> = plan.changes.iter().map(change_text).collect();
+    let counts: Vec<String> = plan
+        .counts
+        .iter()
+        .map(|(place, counts)| format!("{place} +{} -{}", counts.added, counts.removed))
+        .collect();
+    format!("the plan: {}; packages: {}", changes.join(", "), counts.join(", "))
+}
+
+/// What becomes of one source package, in a few words.
+pub fn change_text(change: &PlannedChange) -> String {
+    let package = &change.package;
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) => format!("{package} {before} → {after}"),
+        (None, Some(after)) => format!("{package} {after} comes"),
+        (Some(before), None) => format!("{package} {before} goes"),
+        (None, None) => format!("{package} stays"),
+    }
+}
+
+/// Milliseconds as people read them: `340 ms`, `12.3 s`, `5 min 3 s`.
+pub fn took(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
     }
 }
 

@@ -106,12 +106,20 @@ impl Index {
         found
     }
 
-    /// Whether anybody meets a dependency.
-    pub fn provides(&self, wanted: &Dependency) -> bool {
-        !self.providers(wanted).is_empty()
+    /// Whether anybody whom a test takes meets a dependency. Cheaper than all who do.
+    pub fn any_provider(&self, wanted: &Dependency, takes: impl Fn(&Package) -> bool) -> bool {
+        let by_capability = self
+            .places(Kind::Provide, &wanted.name)
+            .any(|(package, at)| wanted.is_met_by(&package.provides[at]) && takes(package));
+        by_capability
+            || (wanted.is_path()
+                && wanted.versions.is_none()
+                && self
+                    .places(Kind::File, &wanted.name)
+                    .any(|(package, at)| package.files[at].path == wanted.name && takes(package)))
     }
 
-    /// Whoever provides a name in any version, with what it provides; for a path, the package's own name.
+    /// Whoever provides a name in any version, with what it provides. Files are not looked at.
     pub fn providers_of_name<'a>(&'a self, name: &str) -> Vec<(&'a Arc<Package>, &'a Dependency)> {
         let mut found = Vec::new();
         for (package, at) in self.places(Kind::Provide, name) {

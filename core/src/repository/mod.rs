@@ -9,7 +9,11 @@ mod closure;
 #[cfg(feature = "repository")]
 mod content;
 #[cfg(feature = "repository")]
+mod explain;
+#[cfg(feature = "repository")]
 mod index;
+#[cfg(feature = "repository")]
+mod meeting;
 #[cfg(feature = "repository")]
 mod plan;
 mod problem;
@@ -28,11 +32,13 @@ pub use self::closure::Unresolvable;
 #[cfg(feature = "repository")]
 pub use self::content::Content;
 #[cfg(feature = "repository")]
+pub use self::explain::unmet_problems;
+#[cfg(feature = "repository")]
 pub use self::index::Index;
 #[cfg(feature = "repository")]
-pub use self::plan::{ArchPlan, Change, Plan, PlanWarning};
+pub use self::plan::{ArchPlan, ArchView, Change, ChangeView, How, Plan, PlanView, PlanWarning, plan};
 pub use self::problem::Problem;
 #[cfg(feature = "repository")]
 pub use self::universe::{Universe, runs_on};
 #[cfg(feature = "repository")]
-pub use self::unmets::{Missing, Unmet, Why};
+pub use self::unmets::{Missing, Unmet, Why, new_unmets, unmets};

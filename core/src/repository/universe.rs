@@ -47,6 +47,13 @@ impl<'a> Universe<'a> {
         found
     }
 
+    /// Whether anybody meets a dependency.
+    pub fn provides(&self, wanted: &Dependency) -> bool {
+        self.own
+            .any_provider(wanted, |package| runs_on(&package.arch, self.arch))
+            || (self.bases.iter()).any(|base| base.any_provider(wanted, |package| self.counts_from_a_base(package)))
+    }
+
     /// Whoever provides a name in any version, with what it provides.
     pub fn providers_of_name(&self, name: &str) -> Vec<(&'a Arc<Package>, &'a Dependency)> {
         let mut found = self.own.providers_of_name(name);

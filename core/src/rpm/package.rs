@@ -35,6 +35,18 @@ impl Package {
         matches!(self.arch.as_str(), "src" | "nosrc")
     }
 
+    /// The name of the source package that it was built from, or is. One that names no source package is its own.
+    pub fn source_name(&self) -> &str {
+        let Some(file) = self.source_rpm.as_deref().filter(|_| !self.is_source()) else {
+            return &self.name;
+        };
+        // name-version-release.src.rpm; neither version nor release has a '-'.
+        match file.rmatch_indices('-').nth(1) {
+            Some((end, _)) if end > 0 => &file[..end],
+            _ => &self.name,
+        }
+    }
+
     /// `name-[epoch:]version-release.architecture`: what it is called in texts.
     pub fn nevra(&self) -> String {
         format!("{}-{}.{}", self.name, self.evr, self.arch)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Digest, Outcome, Run, Stage};
+use super::{Action, ArchOutcome, Archive, Digest, Failure, Note, Outcome, PlanSummary, Run, Stage};
 use crate::access::VoteKind;
 use crate::id::{ArchName, Generation, RepositoryName, SubtaskNumber, TaskId, UserName};
 use crate::reason::Reason;
@@ -124,6 +124,70 @@ pub enum TaskEvent {
         /// The architecture, where the stage has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         arch: Option<ArchName>,
+        /// How long it took, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ms: Option<u64>,
+    },
+    /// What a subtask is built from is there.
+    Archived {
+        /// The run.
+        #[serde(rename = "try")]
+        try_number: u32,
+        /// The subtask.
+        subtask: SubtaskNumber,
+        /// What it is built from.
+        #[serde(flatten)]
+        archive: Archive,
+    },
+    /// A subtask has a result on one architecture.
+    Built {
+        /// The run.
+        #[serde(rename = "try")]
+        try_number: u32,
+        /// The subtask.
+        subtask: SubtaskNumber,
+        /// The architecture.
+        arch: ArchName,
+        /// The result.
+        #[serde(flatten)]
+        outcome: ArchOutcome,
+    },
+    /// It is known what it does to its repository.
+    Planned {
+        /// The run.
+        #[serde(rename = "try")]
+        try_number: u32,
+        /// What.
+        #[serde(flatten)]
+        plan: PlanSummary,
+    },
+    /// A stage says something that fails nothing.
+    Noted {
+        /// The run.
+        #[serde(rename = "try")]
+        try_number: u32,
+        /// What.
+        #[serde(flatten)]
+        note: Note,
+    },
+    /// Something failed and the stages go on, so that all failures are seen; the run fails in the end.
+    SubtaskFailed {
+        /// The run.
+        #[serde(rename = "try")]
+        try_number: u32,
+        /// What failed.
+        #[serde(flatten)]
+        failure: Failure,
+    },
+    /// Its stages failed, but not on what it will land on: the base has moved, or tasks ahead of it may land yet. That says
+    /// nothing about it: it waits in its old place and is tested again.
+    Overtaken {
+        /// The run.
+        #[serde(rename = "try")]
+        try_number: u32,
+        /// What failed.
+        #[serde(flatten)]
+        failure: Failure,
     },
     /// Its stages have an end. A failure of the infrastructure says when it is tried again.
     RunEnded {
@@ -152,6 +216,9 @@ pub enum TaskEvent {
         try_number: u32,
         /// One line for people.
         message: String,
+        /// Not before this moment is it tried again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Timestamp>,
     },
     /// It has landed.
     Landed {
@@ -164,6 +231,36 @@ pub enum TaskEvent {
 }
 
 impl TaskEvent {
+    /// The run whose stages say it; nothing where it is no stage that says it.
+    pub fn try_number(&self) -> Option<u32> {
+        match self {
+            Self::BuildStarted { try_number, .. }
+            | Self::StageStarted { try_number, .. }
+            | Self::StageFinished { try_number, .. }
+            | Self::Archived { try_number, .. }
+            | Self::Built { try_number, .. }
+            | Self::Planned { try_number, .. }
+            | Self::Noted { try_number, .. }
+            | Self::SubtaskFailed { try_number, .. }
+            | Self::Overtaken { try_number, .. }
+            | Self::RunEnded { try_number, .. }
+            | Self::CommitStarted { try_number, .. }
+            | Self::CommitFailed { try_number, .. }
+            | Self::Landed { try_number, .. } => Some(*try_number),
+            Self::Created { .. }
+            | Self::SubtaskAdded { .. }
+            | Self::SubtaskRemoved { .. }
+            | Self::Shared { .. }
+            | Self::DepsChanged { .. }
+            | Self::Voted { .. }
+            | Self::VoteRevoked { .. }
+            | Self::RunAsked { .. }
+            | Self::Permitted
+            | Self::Aborted { .. }
+            | Self::Removed { .. } => None,
+        }
+    }
+
     /// Whether the task's content is another one after it: what was built and approved before is void.
     pub fn changes_content(&self) -> bool {
         matches!(

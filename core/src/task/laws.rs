@@ -46,6 +46,12 @@ fn apply_fitted(task: &mut Task, events: &[TaskEvent]) {
             TaskEvent::BuildStarted { try_number, .. }
             | TaskEvent::StageStarted { try_number, .. }
             | TaskEvent::StageFinished { try_number, .. }
+            | TaskEvent::Archived { try_number, .. }
+            | TaskEvent::Built { try_number, .. }
+            | TaskEvent::Planned { try_number, .. }
+            | TaskEvent::Noted { try_number, .. }
+            | TaskEvent::SubtaskFailed { try_number, .. }
+            | TaskEvent::Overtaken { try_number, .. }
             | TaskEvent::RunEnded { try_number, .. }
             | TaskEvent::CommitStarted { try_number, .. }
             | TaskEvent::CommitFailed { try_number, .. } => *try_number = current,
@@ -84,7 +90,15 @@ fn goes_to(from: StateName) -> &'static [StateName] {
         S::Tested => &[S::New, S::Awaiting, S::Pending, S::Removed],
         S::Failed | S::Aborted => &[S::New, S::Awaiting, S::Removed],
         S::Eperm => &[S::New, S::Awaiting, S::Tested, S::Pending, S::Removed],
-        S::Pending => &[S::New, S::Building, S::Committing, S::Aborted, S::Removed],
+        S::Pending => &[
+            S::New,
+            S::Building,
+            S::Committing,
+            S::Failed,
+            S::Eperm,
+            S::Aborted,
+            S::Removed,
+        ],
         S::Committing => &[S::Pending, S::Done],
         S::Postponed | S::Done | S::Removed => &[],
     }
@@ -239,6 +253,8 @@ fn failure(fault: Fault) -> Outcome {
         fault,
         message: "no space left".to_owned(),
         log: "logs/1/1".to_owned(),
+        code: None,
+        hint: None,
     })
 }
 

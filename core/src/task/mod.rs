@@ -7,6 +7,7 @@
 pub mod action;
 pub mod digest;
 pub mod event;
+pub mod progress;
 pub mod run;
 pub mod stage;
 pub mod state;
@@ -19,6 +20,9 @@ use serde::{Deserialize, Serialize};
 pub use action::{Action, SignedBy, Subtask};
 pub use digest::Digest;
 pub use event::TaskEvent;
+pub use progress::{
+    ArchOutcome, Archive, Counts, Note, PassedStage, PlanSummary, PlannedChange, Progress, SubtaskProgress, UnderWay,
+};
 pub use run::{Denied, Failure, Fault, Mode, OnFailure, Outcome, Run};
 pub use stage::{Phase, Stage, StateName};
 pub use state::{Effect, State, step};
@@ -56,6 +60,8 @@ pub struct Task {
     pub state: State,
     /// Since when.
     pub since: Timestamp,
+    /// How far the stages of its last run have come; nothing where its content has changed since.
+    pub progress: Option<Box<Progress>>,
     /// How many events made it.
     pub events: usize,
     /// What happened, oldest first: the last of its events. A stored world keeps none of it, since the journal has it; see
@@ -98,6 +104,7 @@ impl Task {
             tries: 0,
             state: State::New,
             since: now,
+            progress: None,
             events: 0,
             history: Vec::new(),
         }
@@ -123,6 +130,7 @@ impl Task {
             return Vec::new();
         }
         let (state, effects) = step(&self.state, event, now);
+        self.follow(event, &state, now);
         if state != self.state {
             self.state = state;
             self.since = now;
@@ -174,6 +182,12 @@ impl Task {
             | TaskEvent::BuildStarted { .. }
             | TaskEvent::StageStarted { .. }
             | TaskEvent::StageFinished { .. }
+            | TaskEvent::Archived { .. }
+            | TaskEvent::Built { .. }
+            | TaskEvent::Planned { .. }
+            | TaskEvent::Noted { .. }
+            | TaskEvent::SubtaskFailed { .. }
+            | TaskEvent::Overtaken { .. }
             | TaskEvent::RunEnded { .. }
             | TaskEvent::CommitStarted { .. }
             | TaskEvent::CommitFailed { .. }
@@ -184,10 +198,31 @@ impl Task {
         effects
     }
 
+    /// Keeps what the stages of the last run found; `next` is the state after the event.
+    fn follow(&mut self, event: &TaskEvent, next: &State, now: Timestamp) {
+        if let TaskEvent::BuildStarted {
+            try_number,
+            iteration,
+            base,
+        } = event
+        {
+            // One that does not fit changes nothing.
+            if matches!(next, State::Building { run, .. } if run.try_number == *try_number) {
+                self.progress = Some(Box::new(Progress::begin(*try_number, *iteration, *base, now)));
+            }
+        } else if let State::Building { run, .. } = &self.state
+            && event.try_number().is_none_or(|number| number == run.try_number)
+            && let Some(progress) = &mut self.progress
+        {
+            progress.apply(event, now);
+        }
+    }
+
     /// The content is another one: every approval is void. A disapproval is bound to what the subtask does, so that it
     /// neither goes nor comes back by taking the subtask out and adding it again.
     fn changed(&mut self) {
         self.version = self.version.saturating_add(1);
+        self.progress = None;
         self.votes.retain(|vote| vote.kind == VoteKind::Disapprove);
     }
 

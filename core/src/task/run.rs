@@ -75,6 +75,12 @@ pub struct Failure {
     pub message: String,
     /// Where the log is: a path or an address.
     pub log: String,
+    /// A stable word for what is wrong, as in `version_not_newer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The way out, where there is one to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// One package that a subtask may not touch.

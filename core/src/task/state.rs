@@ -28,7 +28,7 @@ pub enum State {
         /// Not before this moment, after the infrastructure failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_before: Option<Timestamp>,
-        /// How the infrastructure failed last.
+        /// How the infrastructure failed last, or what its stages found where that does not count yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trouble: Option<Failure>,
         /// How many times this run has started.
@@ -69,6 +69,12 @@ pub enum State {
     Pending {
         /// What was asked for.
         run: Run,
+        /// Not before this moment, after a commit failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Timestamp>,
+        /// How the last commit failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<String>,
     },
     /// The commit is under way.
     Committing {
@@ -140,7 +146,7 @@ impl State {
             | Self::Tested { run }
             | Self::Failed { run, .. }
             | Self::Eperm { run, .. }
-            | Self::Pending { run }
+            | Self::Pending { run, .. }
             | Self::Committing { run, .. }
             | Self::Done { run, .. }
             | Self::Aborted { run, .. } => Some(run),
@@ -173,7 +179,12 @@ fn next(state: &State, event: &TaskEvent, _now: Timestamp) -> Option<(State, Vec
         TaskEvent::Created { .. }
         | TaskEvent::Shared { .. }
         | TaskEvent::Voted { .. }
-        | TaskEvent::VoteRevoked { .. } => None,
+        | TaskEvent::VoteRevoked { .. }
+        | TaskEvent::Archived { .. }
+        | TaskEvent::Built { .. }
+        | TaskEvent::Planned { .. }
+        | TaskEvent::Noted { .. }
+        | TaskEvent::SubtaskFailed { .. } => None,
         TaskEvent::SubtaskAdded { .. } | TaskEvent::SubtaskRemoved { .. } | TaskEvent::DepsChanged { .. } => {
             (!state.is_running()).then(|| (State::New, Vec::new()))
         }
@@ -222,6 +233,7 @@ fn next(state: &State, event: &TaskEvent, _now: Timestamp) -> Option<(State, Vec
             try_number,
             stage: name,
             arch,
+            ..
         } => {
             let mut next = state.clone();
             let State::Building { run, stage, .. } = &mut next else {
@@ -235,22 +247,49 @@ fn next(state: &State, event: &TaskEvent, _now: Timestamp) -> Option<(State, Vec
             outcome,
             not_before,
         } => {
+            if let State::Pending { run, .. } = state {
+                // Judged once more at the commit, and no longer good; nothing else ends what has passed.
+                let fits = run.try_number == *try_number && is_refusal(outcome);
+                return fits.then(|| run_ended(run, 0, outcome, None));
+            }
             let State::Building { run, iteration, .. } = state else {
                 return None;
             };
             (run.try_number == *try_number).then(|| run_ended(run, *iteration, outcome, *not_before))
         }
+        TaskEvent::Overtaken { try_number, failure } => {
+            let State::Building { run, iteration, .. } = state else {
+                return None;
+            };
+            let next = State::Awaiting {
+                run: run.clone(),
+                not_before: None,
+                trouble: Some(failure.clone()),
+                iteration: *iteration,
+            };
+            (run.try_number == *try_number).then_some((next, vec![Effect::Enqueue]))
+        }
         TaskEvent::CommitStarted { try_number, generation } => {
-            let State::Pending { run } = state else { return None };
+            let State::Pending { run, .. } = state else {
+                return None;
+            };
             let (run, generation) = (run.clone(), *generation);
             (run.try_number == *try_number).then_some((State::Committing { run, generation }, Vec::new()))
         }
-        TaskEvent::CommitFailed { try_number, .. } => {
+        TaskEvent::CommitFailed {
+            try_number,
+            message,
+            not_before,
+        } => {
             let State::Committing { run, .. } = state else {
                 return None;
             };
-            let run = run.clone();
-            (run.try_number == *try_number).then_some((State::Pending { run }, vec![Effect::EnqueueCommit]))
+            let next = State::Pending {
+                run: run.clone(),
+                not_before: *not_before,
+                trouble: Some(message.clone()),
+            };
+            (run.try_number == *try_number).then_some((next, vec![Effect::EnqueueCommit]))
         }
         TaskEvent::Landed { try_number, generation } => {
             let State::Committing { run, generation: to_be } = state else {
@@ -265,6 +304,15 @@ fn next(state: &State, event: &TaskEvent, _now: Timestamp) -> Option<(State, Vec
     }
 }
 
+/// Whether a run's end is a rule's no.
+fn is_refusal(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Passed => false,
+        Outcome::Failed(failure) => failure.fault == Fault::Policy,
+        Outcome::Eperm { .. } => true,
+    }
+}
+
 /// The run of a task whose access check alone failed.
 fn waits_for_votes(state: &State) -> Option<&Run> {
     if let State::Eperm { run, .. } = state {
@@ -276,7 +324,7 @@ fn waits_for_votes(state: &State) -> Option<&Run> {
 
 /// The run of a task that waits or builds: until its commit begins it can be stopped, or started once more.
 fn stoppable(state: &State) -> Option<&Run> {
-    if let State::Awaiting { run, .. } | State::Building { run, .. } | State::Pending { run } = state {
+    if let State::Awaiting { run, .. } | State::Building { run, .. } | State::Pending { run, .. } = state {
         Some(run)
     } else {
         None
@@ -287,7 +335,7 @@ fn run_asked(state: &State, run: &Run) -> Option<(State, Vec<Effect>)> {
     let run = run.clone();
     match state {
         // What was tested need not be built again to land.
-        State::Tested { .. } if run.mode == Mode::Commit => Some((State::Pending { run }, vec![Effect::EnqueueCommit])),
+        State::Tested { .. } if run.mode == Mode::Commit => Some((pending(run), vec![Effect::EnqueueCommit])),
         State::New | State::Tested { .. } | State::Failed { .. } | State::Eperm { .. } | State::Aborted { .. } => {
             let (not_before, trouble, iteration) = (None, None, 0);
             Some((
@@ -309,9 +357,17 @@ fn run_asked(state: &State, run: &Run) -> Option<(State, Vec<Effect>)> {
     }
 }
 
+fn pending(run: Run) -> State {
+    State::Pending {
+        run,
+        not_before: None,
+        trouble: None,
+    }
+}
+
 fn passed(run: &Run) -> (State, Vec<Effect>) {
     match run.mode {
-        Mode::Commit => (State::Pending { run: run.clone() }, vec![Effect::EnqueueCommit]),
+        Mode::Commit => (pending(run.clone()), vec![Effect::EnqueueCommit]),
         Mode::TestOnly => (State::Tested { run: run.clone() }, vec![Effect::TellResult]),
     }
 }

@@ -63,18 +63,81 @@ fn run() -> BoxedStrategy<Run> {
         .boxed()
 }
 
-fn outcome() -> BoxedStrategy<Outcome> {
+fn failure() -> BoxedStrategy<Failure> {
     let fault = prop_oneof![Just(Fault::Package), Just(Fault::Policy), Just(Fault::Infrastructure)];
-    let failure = (select(Stage::ALL), option::of(number()), fault).prop_map(|(stage, subtask, fault)| {
-        Outcome::Failed(Failure {
+    let code = option::of(Just("broken".to_owned()));
+    (select(Stage::ALL), option::of(number()), fault, code)
+        .prop_map(|(stage, subtask, fault, code)| Failure {
             stage,
             subtask,
             arch: None,
             fault,
             message: "it broke".to_owned(),
             log: "logs/1".to_owned(),
+            hint: code.clone(),
+            code,
         })
+        .boxed()
+}
+
+/// What stages find.
+fn found() -> BoxedStrategy<TaskEvent> {
+    let try_number = || 1..3u32;
+    let archive = option::of(Just("1.0-alt1".to_owned())).prop_map(|evr| Archive {
+        sha256: "0".repeat(64),
+        package: Some("hello".to_owned()),
+        evr,
     });
+    let outcome = any::<bool>().prop_map(|reused| {
+        if reused {
+            let why = "ExclusiveArch: x86_64".to_owned();
+            return ArchOutcome::Excluded { why };
+        }
+        ArchOutcome::Built {
+            key: "0".repeat(64),
+            reused,
+            packages: vec!["hello-1.0-alt1.src".to_owned()],
+            log: "1/1.1/1/x86_64/log".to_owned(),
+            ms: 7,
+        }
+    });
+    let plan = (number(), option::of(Just("1.0-alt1".to_owned()))).prop_map(|(subtask, after)| PlanSummary {
+        changes: vec![PlannedChange {
+            subtask,
+            package: "hello".to_owned(),
+            before: None,
+            after,
+        }],
+        counts: [("source".to_owned(), Counts { added: 1, removed: 0 })].into(),
+        warnings: Vec::new(),
+    });
+    let note = (select(Stage::ALL), option::of(number())).prop_map(|(stage, subtask)| Note {
+        stage,
+        subtask,
+        arch: None,
+        text: "look here".to_owned(),
+    });
+    prop_oneof![
+        (try_number(), number(), archive).prop_map(|(try_number, subtask, archive)| TaskEvent::Archived {
+            try_number,
+            subtask,
+            archive
+        }),
+        (try_number(), number(), outcome).prop_map(|(try_number, subtask, outcome)| TaskEvent::Built {
+            try_number,
+            subtask,
+            arch: "x86_64".parse().unwrap(),
+            outcome
+        }),
+        (try_number(), plan).prop_map(|(try_number, plan)| TaskEvent::Planned { try_number, plan }),
+        (try_number(), note).prop_map(|(try_number, note)| TaskEvent::Noted { try_number, note }),
+        (try_number(), failure()).prop_map(|(try_number, failure)| TaskEvent::SubtaskFailed { try_number, failure }),
+    ]
+    .boxed()
+}
+
+fn outcome() -> BoxedStrategy<Outcome> {
+    let failure = failure().prop_map(Outcome::Failed);
     let denied = number().prop_map(|subtask| Outcome::Eperm {
         denied: vec![Denied {
             subtask,
@@ -122,8 +185,11 @@ pub(crate) fn event() -> BoxedStrategy<TaskEvent> {
         1 => (try_number(), select(Stage::ALL)).prop_map(|(try_number, stage)| TaskEvent::StageFinished {
             try_number,
             stage,
-            arch: None
+            arch: None,
+            ms: Some(3)
         }),
+        3 => found(),
+        2 => (try_number(), failure()).prop_map(|(try_number, failure)| TaskEvent::Overtaken { try_number, failure }),
         4 => (try_number(), outcome()).prop_map(|(try_number, outcome)| TaskEvent::RunEnded {
             try_number,
             outcome,
@@ -133,7 +199,8 @@ pub(crate) fn event() -> BoxedStrategy<TaskEvent> {
             .prop_map(|(try_number, generation)| TaskEvent::CommitStarted { try_number, generation }),
         1 => try_number().prop_map(|try_number| TaskEvent::CommitFailed {
             try_number,
-            message: "disk full".to_owned()
+            message: "disk full".to_owned(),
+            not_before: None
         }),
         4 => (try_number(), generation()).prop_map(|(try_number, generation)| TaskEvent::Landed { try_number, generation }),
     ]

@@ -27,6 +27,8 @@ fn a_log_is_told_from_events_and_followed_to_the_end() {
         fault: Fault::Package,
         message: "hello.c does not compile".to_owned(),
         log: "logs/1/build.x86_64.log".to_owned(),
+        code: None,
+        hint: None,
     };
     town.builds(1, Outcome::Failed(failure));
     let (view, seen) = log_after(&town.world, task_id(1), 3, LogFilter::default());
