@@ -8,6 +8,7 @@
 //! * [`escape`]: how untrusted text is shown
 //! * [`people`]: who is who
 //! * `signing` (feature): a tag object's bytes → [`Verdict`](signing::Verdict)
+//! * `gear` (feature): what the rules in a tagged tree make of it: pkg.tar
 //! * [`push`]: a pushed tag and its options
 //! * [`access`]: lists, groups, votes, and who may touch a package
 //! * [`task`]: subtasks, states, transitions
@@ -25,6 +26,8 @@ pub mod decide;
 pub mod escape;
 #[cfg(feature = "task")]
 pub mod event;
+#[cfg(feature = "gear")]
+pub mod gear;
 pub mod id;
 mod pairs;
 pub mod people;
