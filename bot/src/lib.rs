@@ -7,6 +7,7 @@ pub mod config;
 pub mod crash;
 pub mod doctor;
 pub mod exit;
+pub mod git;
 pub mod intake;
 pub mod journal;
 pub mod layout;

@@ -54,7 +54,7 @@ pub fn judge_tag(
     }
     let bytes = match store.read(tag.object, policy.max_tag_size) {
         Ok(bytes) => bytes,
-        Err(StoreError::Bomb(object)) => return Ok(judge_bomb(&object)),
+        Err(StoreError::Bomb { object, .. }) => return Ok(judge_bomb(&object)),
         Err(error) => return Err(error.into()),
     };
     let case = Case::open(tag.object, &bytes, policy);

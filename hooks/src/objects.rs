@@ -14,13 +14,14 @@ use gix::odb::Header as _;
 use windlass_core::id::ObjectId;
 pub use windlass_core::signing::{ObjectHeader, ObjectKind};
 
-/// No single allocation for something in a pack is larger: a tag may be stored as a change to an object that is far larger
-/// than the tag itself, and that object is inflated too.
+/// No single allocation is larger where a tag is judged: it may be stored as a change to an object that is far larger than
+/// the tag itself, and that object is inflated too.
 const LARGEST_ALLOCATION: usize = 8 * 1024 * 1024;
 
 /// The object directories of one repository, those of a push in quarantine first.
 pub struct RawStore {
     directories: Vec<gix::odb::Handle>,
+    largest_allocation: usize,
 }
 
 /// An object directory or an object in it cannot be read.
@@ -59,8 +60,13 @@ pub enum StoreError {
         limit: u64,
     },
     /// An object is small, but stored as a change to one that is too large to be inflated.
-    #[error("object {0} is stored as a change to something larger than 8 MiB")]
-    Bomb(ObjectId),
+    #[error("object {object} is stored as a change to something larger than {} MiB", limit >> 20)]
+    Bomb {
+        /// Its id.
+        object: ObjectId,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// There is no such object.
     #[error("there is no object {0}")]
     Missing(ObjectId),
@@ -99,14 +105,26 @@ impl RawStore {
         Self::open(vec![git_dir.join("objects")])
     }
 
+    /// As [`at`](Self::at), for whoever reads files and not only tags: no single allocation is larger than this many bytes.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn at_for_files(git_dir: &Path, largest_allocation: usize) -> Result<Self, StoreError> {
+        Self::open_bounded(vec![git_dir.join("objects")], largest_allocation)
+    }
+
     /// Opens the directories in the order in which they are searched.
     ///
     /// # Errors
     /// [`StoreError::Open`].
     pub fn open(directories: Vec<PathBuf>) -> Result<Self, StoreError> {
+        Self::open_bounded(directories, LARGEST_ALLOCATION)
+    }
+
+    fn open_bounded(directories: Vec<PathBuf>, largest_allocation: usize) -> Result<Self, StoreError> {
         let opened = directories.into_iter().map(|directory| {
             let options = gix::odb::store::init::Options {
-                alloc_limit_bytes: Some(LARGEST_ALLOCATION),
+                alloc_limit_bytes: Some(largest_allocation),
                 ..Default::default()
             };
             let nothing_replaced = std::iter::empty();
@@ -119,6 +137,7 @@ impl RawStore {
         });
         Ok(Self {
             directories: opened.collect::<Result<_, _>>()?,
+            largest_allocation,
         })
     }
 
@@ -157,7 +176,10 @@ impl RawStore {
             let mut content = Vec::new();
             let found = directory.try_find(&id, &mut content).map_err(|why| {
                 if why.is_resource_exhausted() {
-                    StoreError::Bomb(object.clone())
+                    StoreError::Bomb {
+                        object: object.clone(),
+                        limit: self.largest_allocation,
+                    }
                 } else {
                     broken(object, &why)
                 }

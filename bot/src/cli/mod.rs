@@ -9,6 +9,7 @@ pub mod build;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod gear;
 pub mod hooks;
 mod hooks_path;
 pub mod init;
@@ -93,6 +94,8 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Judge a tag without pushing it
     Tag(tag::Args),
+    /// Make the source archive of a tag, or show what is in it
+    Gear(gear::Args),
     /// Check the configuration, or show what is in force
     Config(config::Args),
     /// Show, check or rebuild the journal
@@ -123,6 +126,7 @@ impl Command {
             Self::Hooks(args) => args.run(context),
             Self::Doctor(args) => args.run(context),
             Self::Tag(args) => args.run(context),
+            Self::Gear(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Backup(args) => args.run(context),

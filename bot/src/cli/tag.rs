@@ -176,21 +176,7 @@ impl Check {
         let name = bare.parse::<TagName>().map_err(|bad| {
             Usage::new(bad.to_string()).hint("a tag with such a name is never taken; its object's id can be judged")
         })?;
-        let object = refs::tag(&place.git_dir, &name)
-            .with_context(|| format!("cannot read the tags of '{}'", place.git_dir.display()))?;
-        let Some(object) = object else {
-            let known = refs::tags(&place.git_dir).unwrap_or_default();
-            let names: Vec<&str> = known.keys().map(TagName::as_str).collect();
-            let refusal = Refusal::new(
-                "unknown_tag",
-                format!("there is no tag '{name}' in '{}'", place.git_dir.display()),
-            );
-            return Err(match crate::config::strict::nearest(name.as_str(), &names) {
-                Some(near) => refusal.hint(format!("did you mean '{near}'?")),
-                None => refusal.hint(format!("git -C '{}' tag", place.git_dir.display())),
-            }
-            .into());
-        };
+        let object = tag_at(&place.git_dir, &name)?;
         let reference = self.reference.clone().unwrap_or_else(|| name.reference());
         Ok((object, Some(reference)))
     }
@@ -245,8 +231,28 @@ impl Check {
     }
 }
 
+/// The object that a tag names in a repository.
+pub(super) fn tag_at(git_dir: &Path, name: &TagName) -> anyhow::Result<ObjectId> {
+    let object =
+        refs::tag(git_dir, name).with_context(|| format!("cannot read the tags of '{}'", git_dir.display()))?;
+    if let Some(object) = object {
+        return Ok(object);
+    }
+    let known = refs::tags(git_dir).unwrap_or_default();
+    let names: Vec<&str> = known.keys().map(TagName::as_str).collect();
+    let refusal = Refusal::new(
+        "unknown_tag",
+        format!("there is no tag '{name}' in '{}'", git_dir.display()),
+    );
+    Err(match crate::config::strict::nearest(name.as_str(), &names) {
+        Some(near) => refusal.hint(format!("did you mean '{near}'?")),
+        None => refusal.hint(format!("git -C '{}' tag", git_dir.display())),
+    }
+    .into())
+}
+
 /// The directory of objects and references at a path: a bare repository, or that of a work tree.
-fn git_dir_at(path: &Path) -> Option<PathBuf> {
+pub(super) fn git_dir_at(path: &Path) -> Option<PathBuf> {
     if path.join("objects").is_dir() && path.join("HEAD").exists() {
         return Some(path.to_owned());
     }

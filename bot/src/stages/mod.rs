@@ -6,6 +6,7 @@
 
 pub mod build;
 mod log;
+pub mod pkgtar;
 mod place;
 mod stop;
 

@@ -43,6 +43,16 @@ pub struct Written<'a> {
     pub changed: Option<usize>,
 }
 
+impl Written<'_> {
+    /// What the packager should know of it.
+    pub fn note(&self) -> Option<String> {
+        (self.changed == Some(0)).then(|| {
+            let Member { from, name, .. } = self.member;
+            format!("{from}: the trees are the same, '{name}' is empty")
+        })
+    }
+}
+
 impl Plan {
     /// Writes pkg.tar; `told` hears of each file when it is written. Gives the archive's size in bytes.
     ///
