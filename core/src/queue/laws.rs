@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{Action, RepositoryView, Snapshot, Standing, TaskView, plan};
+use super::{Action, RepositoryView, Snapshot, Standing, TaskView, is_first_to_land, plan};
 use crate::id::{Generation, RepositoryName, TaskId};
 use crate::task::Mode;
 
@@ -25,20 +25,21 @@ struct Fate {
     red: bool,
     /// It depends on the task so many before it.
     after: Option<usize>,
+    /// Its checks fail until the task so many before it has landed, which it does not say.
+    needs: Option<usize>,
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
     (
         (0..3usize, 0..50i64, any::<bool>(), 1..20i64),
+        (0..3u32, 0..3u32, prop::bool::weighted(0.2)),
         (
-            0..3u32,
-            0..3u32,
-            prop::bool::weighted(0.2),
             prop::option::weighted(0.2, 1..4usize),
+            prop::option::weighted(0.3, 1..4usize),
         ),
     )
         .prop_map(
-            |((repository, run_at, test_only, takes), (trouble, commit_trouble, red, after))| Fate {
+            |((repository, run_at, test_only, takes), (trouble, commit_trouble, red), (after, needs))| Fate {
                 repository,
                 run_at,
                 test_only,
@@ -47,6 +48,7 @@ fn fate() -> impl Strategy<Value = Fate> {
                 commit_trouble,
                 red,
                 after,
+                needs,
             },
         )
 }
@@ -71,6 +73,7 @@ struct Town {
     bases: BTreeMap<usize, (u32, Generation)>,
     ends: BTreeMap<usize, End>,
     landed: Vec<usize>,
+    landings: BTreeMap<usize, Generation>,
     deferred: BTreeSet<usize>,
     repositories: BTreeMap<RepositoryName, RepositoryView>,
     due: Vec<(i64, Due)>,
@@ -109,6 +112,7 @@ impl Town {
                     standing: Standing::Waiting {
                         iterations: 0,
                         not_before: None,
+                        overtaken: false,
                     },
                 };
                 (index, view)
@@ -120,6 +124,7 @@ impl Town {
             bases: BTreeMap::new(),
             ends: BTreeMap::new(),
             landed: Vec::new(),
+            landings: BTreeMap::new(),
             deferred: BTreeSet::new(),
             repositories: (0..3).map(|number| (name(number), view)).collect(),
             due: Vec::new(),
@@ -194,11 +199,30 @@ impl Town {
         }
     }
 
+    /// Whether its checks fail on the generation that it was started on.
+    fn is_red(&self, index: usize) -> bool {
+        let fate = &self.fates[index];
+        let missing = |back| {
+            index.checked_sub(back).is_some_and(|needed| {
+                self.fates[needed].repository == fate.repository
+                    && self
+                        .landings
+                        .get(&needed)
+                        .is_none_or(|landed| *landed > self.bases[&index].1)
+            })
+        };
+        fate.red || fate.needs.is_some_and(missing)
+    }
+
     fn happens(&mut self, due: &Due) {
         let later = Some(at(self.now) + SignedDuration::from_secs(7));
         match *due {
             Due::Stages(index) => {
                 let (iterations, base) = self.bases[&index];
+                let red = self.is_red(index);
+                let snapshot = self.snapshot();
+                let newest = self.repositories[&self.views[&index].repository].generation;
+                let counts = self.fates[index].test_only || (is_first_to_land(&snapshot, id(index)) && base == newest);
                 let fate = &mut self.fates[index];
                 let view = self.views.get_mut(&index).unwrap();
                 if fate.trouble > 0 {
@@ -206,10 +230,17 @@ impl Town {
                     view.standing = Standing::Waiting {
                         iterations,
                         not_before: later,
+                        overtaken: false,
                     };
-                } else if fate.red || fate.test_only {
+                } else if red && !counts {
+                    view.standing = Standing::Waiting {
+                        iterations,
+                        not_before: None,
+                        overtaken: true,
+                    };
+                } else if red || fate.test_only {
                     self.views.remove(&index);
-                    self.ends.insert(index, if fate.red { End::Red } else { End::Tested });
+                    self.ends.insert(index, if red { End::Red } else { End::Tested });
                 } else {
                     view.standing = Standing::Passed {
                         iterations,
@@ -235,6 +266,7 @@ impl Town {
                     repository.generation = Generation(repository.generation.0 + 1);
                     self.views.remove(&index);
                     self.ends.insert(index, End::Landed);
+                    self.landings.insert(index, repository.generation);
                     self.landed.push(index);
                 }
             }
@@ -302,12 +334,34 @@ proptest! {
         town.live();
         for (index, end) in &town.ends {
             let fate = &town.fates[*index];
+            if fate.needs.is_some() && !fate.red {
+                continue;
+            }
             let expected = match (fate.red, fate.test_only) {
                 (true, _) => End::Red,
                 (false, true) => End::Tested,
                 (false, false) => End::Landed,
             };
             prop_assert_eq!(*end, expected);
+        }
+    }
+
+    #[test]
+    fn nobody_fails_for_having_been_built_too_early(fates in prop::collection::vec(fate(), 1..14)) {
+        let mut town = Town::new(fates);
+        town.live();
+        for (index, end) in &town.ends {
+            let fate = &town.fates[*index];
+            let Some(needed) = fate.needs.and_then(|back| index.checked_sub(back)) else { continue };
+            let other = &town.fates[needed];
+            // Run before it, landed, and never had to step aside: it was there when this one's turn came.
+            let was_ahead = other.repository == fate.repository
+                && (other.run_at, needed) < (fate.run_at, *index)
+                && town.ends.get(&needed) == Some(&End::Landed)
+                && !town.deferred.contains(&needed);
+            if was_ahead && !fate.red && !fate.test_only {
+                prop_assert_eq!(*end, End::Landed);
+            }
         }
     }
 

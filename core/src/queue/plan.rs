@@ -73,6 +73,22 @@ pub fn plan(snapshot: &Snapshot) -> Vec<Action> {
     actions
 }
 
+/// Whether no other task can land before this one: then what its stages find on the newest generation counts. A run that
+/// only tests is asked about that generation alone, and nobody is ahead of it.
+pub fn is_first_to_land(snapshot: &Snapshot, task: TaskId) -> bool {
+    let Some(own) = snapshot.tasks.iter().find(|one| one.id == task) else {
+        return false;
+    };
+    let before = |one: &&TaskView| {
+        one.mode == Mode::Commit
+            && one.repository == own.repository
+            && (one.run_at, one.id) < (own.run_at, own.id)
+            && !one.postponed
+            && one.backs_off(snapshot.now).is_none()
+    };
+    own.mode == Mode::TestOnly || !snapshot.tasks.iter().any(|one| before(&one))
+}
+
 /// The tasks of each repository in the order in which they were run.
 fn in_order(snapshot: &Snapshot) -> BTreeMap<&RepositoryName, Vec<&TaskView>> {
     let mut lines: BTreeMap<&RepositoryName, Vec<&TaskView>> = BTreeMap::new();
@@ -110,6 +126,8 @@ fn one_repository(
             });
         };
         match task.standing {
+            // What failed on what is there now would only fail again.
+            Standing::Waiting { overtaken: true, .. } if !first_to_land && task.mode == Mode::Commit => {}
             Standing::Waiting { iterations, .. } => start(iterations),
             Standing::Passed { base, .. } if first_to_land && base == view.generation => {
                 if !committing {

@@ -55,6 +55,9 @@ pub enum Standing {
         iterations: u32,
         /// Not before this moment.
         not_before: Option<Timestamp>,
+        /// Whether they failed while others were ahead of it, which says nothing about what it will land on: they start
+        /// again when it is the first.
+        overtaken: bool,
     },
     /// Its stages run.
     Running,

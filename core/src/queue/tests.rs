@@ -18,6 +18,13 @@ fn id(number: u64) -> TaskId {
 const WAITS: Standing = Standing::Waiting {
     iterations: 0,
     not_before: None,
+    overtaken: false,
+};
+
+const OVERTAKEN: Standing = Standing::Waiting {
+    iterations: 1,
+    not_before: None,
+    overtaken: true,
 };
 
 fn passed(base: u64) -> Standing {
@@ -79,6 +86,8 @@ fn commit(task: u64) -> Action {
 #[case::nobody_lands_before_who_was_run_before(&[Standing::Running, passed(7)], &[])]
 #[case::nor_is_tested_again_before_his_turn(&[Standing::Running, passed(6)], &[])]
 #[case::one_commit_at_a_time(&[Standing::Committing, passed(7)], &[])]
+#[case::who_failed_behind_others_waits_for_them(&[Standing::Running, OVERTAKEN], &[])]
+#[case::and_is_tested_again_when_they_are_gone(&[OVERTAKEN, WAITS], &[start(1, 2), start(2, 1)])]
 #[case::others_build_meanwhile(&[Standing::Committing, passed(7), WAITS], &[start(3, 1)])]
 fn one_line(#[case] standings: &[Standing], #[case] expected: &[Action]) {
     assert_eq!(plan(&snapshot(standings)), expected);
@@ -89,6 +98,7 @@ fn who_backs_off_holds_nobody_up_and_is_asked_again_in_time() {
     let later = Standing::Waiting {
         iterations: 3,
         not_before: Some(at(160)),
+        overtaken: false,
     };
     let mut snapshot = snapshot(&[later, passed(7)]);
     assert_eq!(plan(&snapshot), [commit(2), Action::Wake { at: at(160) }]);
