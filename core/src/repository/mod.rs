@@ -3,6 +3,10 @@
 //! A plan is a value: it is computed before anything is touched, names the generation that it assumes, and can be printed.
 
 #[cfg(feature = "repository")]
+mod agree;
+#[cfg(all(test, feature = "repository"))]
+mod bringing;
+#[cfg(feature = "repository")]
 mod brought;
 #[cfg(feature = "repository")]
 mod closure;
@@ -24,7 +28,11 @@ mod tests;
 mod universe;
 #[cfg(feature = "repository")]
 mod unmets;
+#[cfg(feature = "repository")]
+mod vercheck;
 
+#[cfg(feature = "repository")]
+pub use self::agree::{Agreement, agree};
 #[cfg(feature = "repository")]
 pub use self::brought::{ArchResult, Brought, BroughtBy};
 #[cfg(feature = "repository")]
@@ -42,3 +50,5 @@ pub use self::problem::Problem;
 pub use self::universe::{Universe, runs_on};
 #[cfg(feature = "repository")]
 pub use self::unmets::{Missing, Unmet, Why, new_unmets, unmets};
+#[cfg(feature = "repository")]
+pub use self::vercheck::vercheck;

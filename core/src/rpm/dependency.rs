@@ -227,3 +227,6 @@ impl FromStr for Dependency {
         Ok(Self { name, versions })
     }
 }
+
+#[cfg(test)]
+mod tests;

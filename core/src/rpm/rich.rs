@@ -379,3 +379,6 @@ impl<'a> Reader<'a> {
         token
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,38 +17,44 @@ pub fn vercmp(a: &str, b: &str) -> Ordering {
     loop {
         a = without_separators(a);
         b = without_separators(b);
-        match (a.first(), b.first()) {
-            (Some(b'~'), Some(b'~')) | (Some(b'^'), Some(b'^')) => {
+        let order = rank(a).cmp(&rank(b));
+        if order.is_ne() {
+            return order;
+        }
+        let (Some(one), Some(two)) = (a.first(), b.first()) else {
+            return Ordering::Equal;
+        };
+        let order = match (one, two) {
+            (b'~' | b'^', _) => {
                 a = &a[1..];
                 b = &b[1..];
+                Ordering::Equal
             }
-            (Some(b'~'), _) => return Ordering::Less,
-            (_, Some(b'~')) => return Ordering::Greater,
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(b'^'), Some(_)) => return Ordering::Less,
-            (Some(_), Some(b'^')) => return Ordering::Greater,
-            (Some(one), Some(two)) => match (one.is_ascii_digit(), two.is_ascii_digit()) {
-                (true, false) => return Ordering::Greater,
-                (false, true) => return Ordering::Less,
-                (true, true) => {
-                    let (one, two) = (take(&mut a, u8::is_ascii_digit), take(&mut b, u8::is_ascii_digit));
-                    let (one, two) = (without_zeros(one), without_zeros(two));
-                    let order = one.len().cmp(&two.len()).then_with(|| one.cmp(two));
-                    if order.is_ne() {
-                        return order;
-                    }
-                }
-                (false, false) => {
-                    let one = take(&mut a, u8::is_ascii_alphabetic);
-                    let order = one.cmp(take(&mut b, u8::is_ascii_alphabetic));
-                    if order.is_ne() {
-                        return order;
-                    }
-                }
-            },
+            (b'0'..=b'9', b'0'..=b'9') => {
+                let (one, two) = (take(&mut a, u8::is_ascii_digit), take(&mut b, u8::is_ascii_digit));
+                let (one, two) = (without_zeros(one), without_zeros(two));
+                one.len().cmp(&two.len()).then_with(|| one.cmp(two))
+            }
+            (b'0'..=b'9', _) => Ordering::Greater,
+            (_, b'0'..=b'9') => Ordering::Less,
+            _ => {
+                let one = take(&mut a, u8::is_ascii_alphabetic);
+                one.cmp(take(&mut b, u8::is_ascii_alphabetic))
+            }
+        };
+        if order.is_ne() {
+            return order;
         }
+    }
+}
+
+/// What comes next, by age: `~`, then the end, then `^`, then anything else.
+fn rank(text: &[u8]) -> u8 {
+    match text.first() {
+        Some(b'~') => 0,
+        None => 1,
+        Some(b'^') => 2,
+        Some(_) => 3,
     }
 }
 
@@ -72,3 +78,6 @@ fn take<'a>(text: &mut &'a [u8], class: fn(&u8) -> bool) -> &'a [u8] {
     *text = rest;
     run
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,7 +154,7 @@ struct Tuples<'a> {
     content: &'a Content,
     /// Every binary package's name → the source packages that have it, on any architecture.
     owners: BTreeMap<&'a str, BTreeSet<&'a str>>,
-    tuples: BTreeMap<&'a str, Tuple<'a>>,
+    by_source: BTreeMap<&'a str, Tuple<'a>>,
 }
 
 /// A source package that is there, with all that was built from it.
@@ -182,13 +182,13 @@ impl<'a> Tuples<'a> {
         Self {
             content,
             owners,
-            tuples,
+            by_source: tuples,
         }
     }
 
     /// What is wrong with removing a source package, if it is not there.
     fn missing(&self, repository: &RepositoryName, package: &PackageName) -> Option<Problem> {
-        if self.tuples.contains_key(package.as_str()) {
+        if self.by_source.contains_key(package.as_str()) {
             return None;
         }
         let problem = Problem::new(
@@ -205,7 +205,7 @@ impl<'a> Tuples<'a> {
                  windlass task add del {owner}"
             )));
         }
-        Some(match nearest(package.as_str(), self.tuples.keys()) {
+        Some(match nearest(package.as_str(), self.by_source.keys()) {
             Some(near) => problem.hint(format!("did you mean {}?", escaped(near))),
             None => problem,
         })
@@ -273,7 +273,7 @@ impl Making<'_> {
                     .extend(packages.iter().cloned());
             }
         }
-        for tuple in touched.iter().filter_map(|name| self.now.tuples.get(name)) {
+        for tuple in touched.iter().filter_map(|name| self.now.by_source.get(name)) {
             source.removed.extend(tuple.sources.iter().copied().cloned());
             for (arch, packages) in &tuple.binaries {
                 let removed = &mut plans.entry((*arch).clone()).or_default().removed;
@@ -291,7 +291,7 @@ impl Making<'_> {
     }
 
     fn evr(&self, package: &PackageName) -> Option<Evr> {
-        self.now.tuples.get(package.as_str()).and_then(Tuple::evr)
+        self.now.by_source.get(package.as_str()).and_then(Tuple::evr)
     }
 
     fn going(&self, package: PackageName, subtask: SubtaskNumber, how: How) -> Change {
@@ -342,7 +342,7 @@ impl Making<'_> {
                         binary,
                         from: from.clone(),
                         by: by.clone(),
-                        going: self.now.tuples.get(owner).map(Tuple::nevras).unwrap_or_default(),
+                        going: self.now.by_source.get(owner).map(Tuple::nevras).unwrap_or_default(),
                     });
                     let first = taken.entry(from).or_insert(new.subtask);
                     *first = (*first).min(new.subtask);
@@ -354,7 +354,7 @@ impl Making<'_> {
 
     /// Architectures on which a source package gave something and gives nothing now.
     fn not_built(&self, package: &PackageName, new: &Coming, warnings: &mut Vec<PlanWarning>) {
-        let Some(old) = self.now.tuples.get(package.as_str()) else {
+        let Some(old) = self.now.by_source.get(package.as_str()) else {
             return;
         };
         for (arch, gone) in &old.binaries {

@@ -118,8 +118,8 @@ impl ArchView {
 
     /// `libfoo, libfoo-devel, +libfoo-tools, -libfoo0`, or `62 packages, +libfoo-tools`.
     fn text(&self) -> String {
-        let added: BTreeSet<&str> = self.added.iter().map(|name| name.as_str()).collect();
-        let removed: BTreeSet<&str> = self.removed.iter().map(|name| name.as_str()).collect();
+        let added: BTreeSet<&str> = self.added.iter().map(String::as_str).collect();
+        let removed: BTreeSet<&str> = self.removed.iter().map(String::as_str).collect();
         if added.is_empty() {
             return counted(&removed, "-");
         }

@@ -70,7 +70,7 @@ pub(super) fn any(main: &Store, kind: &Kind) -> Result<Vec<Requirement>, BadPack
         .collect()
 }
 
-/// What is required, as createrepo_c puts it into metadata, so that a package is the same one whether its header or the
+/// What is required, as `createrepo_c` puts it into metadata, so that a package is the same one whether its header or the
 /// repository is asked. Left out are: `rpmlib(…)`, which every installer has; what the package provides itself, and those of its
 /// own files that metadata lists first; what stands there twice; and of `libc.so.6(…)` all but the newest.
 pub(super) fn requires(main: &Store, files: &[File], provided: &BTreeSet<String>) -> Result<Vec<Required>, BadPackage> {
