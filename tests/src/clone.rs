@@ -53,8 +53,13 @@ impl Clone {
             std::fs::create_dir_all(parent)?;
         }
         std::fs::write(path, text)?;
+        self.commit_all(file)
+    }
+
+    /// Commits all that lies in the folder; gives the commit.
+    pub fn commit_all(&self, message: &str) -> anyhow::Result<String> {
         self.git(["add", "--all"]).run()?.ok()?;
-        self.git(["commit", "--quiet", "--no-gpg-sign", "-m", file])
+        self.git(["commit", "--quiet", "--no-gpg-sign", "-m", message])
             .run()?
             .ok()?;
         self.head()

@@ -5,6 +5,7 @@
 
 pub mod bot;
 pub mod chance;
+pub mod client;
 pub mod clone;
 pub mod crowd;
 pub mod demo;
@@ -14,15 +15,19 @@ pub mod keystore;
 pub mod normal;
 pub mod outcome;
 pub mod people;
+pub mod pipeline;
 pub mod proc;
 pub mod process;
 pub mod programs;
+pub mod settings;
+pub mod specs;
 pub mod sshd;
 pub mod tag;
 pub mod unix;
 pub mod wait;
 pub mod world;
 
+pub use client::Client;
 pub use clone::Clone;
 pub use gpg::GpgHome;
 pub use outcome::Pushed;

@@ -85,8 +85,13 @@ impl Cmd {
 
     /// The same, run by root as another user, in that user's groups.
     #[must_use]
-    pub fn as_user(mut self, user: &str) -> Self {
-        let words = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--"];
+    pub fn as_user(self, user: &str) -> Self {
+        self.before(["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--"])
+    }
+
+    /// The same, as the last arguments of another command.
+    #[must_use]
+    pub fn before<const N: usize>(mut self, words: [&str; N]) -> Self {
         self.argv.splice(0..0, words.map(OsString::from));
         self
     }

@@ -15,6 +15,7 @@ use crate::outcome::{Ledger, Pushed};
 use crate::people::{ALICE, BOB, CAROL, Home, Person, Signs};
 use crate::process::{Cmd, Ran};
 use crate::programs::Programs;
+use crate::settings;
 use crate::sshd::Sshd;
 use crate::unix::Accounts;
 
@@ -49,7 +50,7 @@ impl World {
     }
 
     /// Makes everybody known and starts everything.
-    fn populate(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn populate(&mut self) -> anyhow::Result<()> {
         self.enrol_everybody()?;
         self.start_sshd()?;
         self.start_bot()
@@ -87,7 +88,15 @@ impl World {
     pub fn empty_in(base: &Path, programs: Programs) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("wl-").tempdir_in(base)?;
         let world = Self::nothing(dir, programs, None);
-        world.init().args(["--one-user", "admin"]).run()?.ok()?;
+        world.init(&["x86_64"]).args(["--one-user", "admin"]).run()?.ok()?;
+        Ok(world)
+    }
+
+    /// The same with these architectures.
+    pub(crate) fn empty_for(programs: Programs, architectures: &[&str]) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("wl-").tempdir()?;
+        let world = Self::nothing(dir, programs, None);
+        world.init(architectures).args(["--one-user", "admin"]).run()?.ok()?;
         Ok(world)
     }
 
@@ -108,7 +117,7 @@ impl World {
         for folder in ["etc", "units", "sshd.d"] {
             std::fs::create_dir(world.dir().join(folder))?;
         }
-        let mut init = world.init();
+        let mut init = world.init(&["x86_64"]);
         if let Some(accounts) = &world.accounts {
             init = init.args(["--git-user", &accounts.git, "--bot-user", &accounts.bot]);
         }
@@ -135,14 +144,14 @@ impl World {
     }
 
     /// `windlass init` without what says whose the server is.
-    fn init(&self) -> Cmd {
+    fn init(&self, architectures: &[&str]) -> Cmd {
         let mut init = Cmd::new(&self.programs.windlass).env("HOME", self.dir.path());
         if self.accounts.is_some() {
             init = init.arg("--config").arg(&self.config);
         }
-        init.args(["init", "--yes", "--repository", "main", "--repository", "stable"])
-            .args(["--architecture", "x86_64", "--dir"])
-            .arg(self.root())
+        let init = init.args(["init", "--yes", "--repository", "main", "--repository", "stable"]);
+        let architectures = architectures.iter().flat_map(|arch| ["--architecture", arch]);
+        init.args(architectures).arg("--dir").arg(self.root())
     }
 
     /// The world's folder: the server's root, the people's homes, logs.
@@ -194,28 +203,7 @@ impl World {
 
     /// Sets one key of the configuration, in place of its commented default.
     pub fn set(&self, section: &str, key: &str, value: &str) -> anyhow::Result<()> {
-        let text = std::fs::read_to_string(self.config())?;
-        let mut current = "";
-        let mut found = false;
-        let mut out = String::new();
-        for line in text.lines() {
-            if line.starts_with('[') {
-                current = line.trim();
-            }
-            let bare = line.strip_prefix('#').unwrap_or(line);
-            let here = current == format!("[{section}]") && bare.split('=').next().is_some_and(|k| k.trim() == key);
-            if here && !found {
-                found = true;
-                out.extend([key, " = ", value, "\n"]);
-            } else {
-                out.extend([line, "\n"]);
-            }
-        }
-        if !found {
-            bail!("the configuration has no key {key} in [{section}]");
-        }
-        std::fs::write(self.config(), out)?;
-        Ok(())
+        settings::set(&self.config(), section, key, value)
     }
 
     /// The command line of the server's administrator.
