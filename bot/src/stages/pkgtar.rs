@@ -115,12 +115,11 @@ pub struct FileIn {
 pub fn run(order: &PkgTarOrder, stop: &StopFlag, log: &mut dyn Write) -> Result<PkgTar, StageError> {
     let shelf = Shelf::of(order);
     let mut reused = true;
-    let about = match shelf.take() {
-        Some(about) => about,
-        None => {
-            reused = false;
-            make(order, &shelf, stop)?
-        }
+    let about = if let Some(about) = shelf.take() {
+        about
+    } else {
+        reused = false;
+        make(order, &shelf, stop)?
     };
     hand_out(&shelf.archive, &order.out).map_err(|error| cannot("hand out", &order.out, &error))?;
     // A log that cannot be written fails no stage.

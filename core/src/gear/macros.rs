@@ -98,7 +98,9 @@ impl<'a> Expander<'a> {
         let known = self.macros.get(name);
         match (known, test, body) {
             // What is not defined here may be defined by the build root.
-            (None | Some(Macro::Unknown), ..) => out.verbatim(call.text),
+            (None | Some(Macro::Unknown), ..)
+            // `%{x:y}` hands an argument to it.
+            | (Some(_), Test::None, Some(_)) => out.verbatim(call.text),
             (Some(_), Test::IfNot, _) => {
                 out.used = true;
                 Some(())
@@ -107,8 +109,6 @@ impl<'a> Expander<'a> {
                 out.used = true;
                 self.into(body, depth + 1, out)
             }
-            // `%{x:y}` hands an argument to it.
-            (Some(_), Test::None, Some(_)) => out.verbatim(call.text),
             (Some(Macro::Text(expanded)), Test::If | Test::None, None) => {
                 out.used = true;
                 out.certain &= expanded.certain;
@@ -167,57 +167,71 @@ enum Test {
 impl<'a> Call<'a> {
     /// `text` begins with `%`.
     fn read(text: &'a str) -> Self {
-        let made = |length: usize, what: What<'a>| Self {
+        let found = |length: usize, what: What<'a>| Self {
             text: &text[..length],
             length,
             what,
         };
         match text.as_bytes().get(1) {
-            Some(b'%') => made(2, What::Percent),
+            Some(b'%') => found(2, What::Percent),
             Some(b'{') => {
                 let Some(inner) = inside(text, b'{', b'}') else {
-                    return made(text.len(), What::Opaque);
+                    return found(text.len(), What::Opaque);
                 };
                 let length = inner.len() + 3;
-                let (name, test) = tested(inner);
+                let (name, condition) = tested(inner);
                 let end = name.find(|c| !is_name(c)).unwrap_or(name.len());
                 let (name, after) = name.split_at(end);
                 if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-                    return made(length, What::Opaque);
+                    return found(length, What::Opaque);
                 }
                 match after.strip_prefix(':') {
-                    Some(body) => made(
+                    Some(body) => found(
                         length,
                         What::Macro {
                             name,
-                            test,
+                            test: condition,
                             body: Some(body),
                         },
                     ),
-                    None if after.is_empty() => made(length, What::Macro { name, test, body: None }),
-                    None => made(length, What::Opaque),
+                    None if after.is_empty() => found(
+                        length,
+                        What::Macro {
+                            name,
+                            test: condition,
+                            body: None,
+                        },
+                    ),
+                    None => found(length, What::Opaque),
                 }
             }
-            Some(b'(') => made(
+            Some(b'(') => found(
                 inside(text, b'(', b')').map_or(text.len(), |inner| inner.len() + 3),
                 What::Opaque,
             ),
-            Some(b'[') => made(
+            Some(b'[') => found(
                 inside(text, b'[', b']').map_or(text.len(), |inner| inner.len() + 3),
                 What::Opaque,
             ),
             _ => {
-                let (name, test) = tested(&text[1..]);
+                let (name, condition) = tested(&text[1..]);
                 let marks = text.len() - 1 - name.len();
                 let end = name.find(|c| !is_name(c)).unwrap_or(name.len());
                 let name = &name[..end];
                 let length = 1 + marks + end;
                 if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-                    made(length, What::Macro { name, test, body: None })
+                    found(
+                        length,
+                        What::Macro {
+                            name,
+                            test: condition,
+                            body: None,
+                        },
+                    )
                 } else if name.is_empty() && marks == 0 && !text[1..].starts_with(['*', '#']) {
-                    made(1, What::Text)
+                    found(1, What::Text)
                 } else {
-                    made(length.max(1), What::Opaque)
+                    found(length.max(1), What::Opaque)
                 }
             }
         }
@@ -232,14 +246,14 @@ fn is_name(c: char) -> bool {
 fn tested(text: &str) -> (&str, Test) {
     let name = text.trim_start_matches(['?', '!']);
     let marks = &text[..text.len() - name.len()];
-    let test = if !marks.contains('?') {
+    let condition = if !marks.contains('?') {
         Test::None
     } else if marks.matches('!').count() % 2 == 1 {
         Test::IfNot
     } else {
         Test::If
     };
-    (name, test)
+    (name, condition)
 }
 
 /// What stands between `%` with an opening bracket and the bracket that closes it.

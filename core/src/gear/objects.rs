@@ -176,20 +176,19 @@ impl<'a> Reader<'a> {
     /// As [`read`](Self::read), or it is not written as git writes it.
     pub fn tree(&self, object: &ObjectId) -> Result<Arc<[Entry]>, GearError> {
         let kept = self.trees.borrow().get(object).cloned();
-        let tree = match kept {
-            Some(tree) => tree,
-            None => {
-                let content = self.read(object, ObjectKind::Tree, self.limits.tree)?;
-                let tree: Arc<[Entry]> = parse_tree(&content)
-                    .map_err(|why| malformed(object, "tree", why))?
-                    .into();
-                let mut kept = self.trees.borrow_mut();
-                if kept.len() >= KEPT_TREES {
-                    kept.clear();
-                }
-                kept.insert(object.clone(), Arc::clone(&tree));
-                tree
+        let tree = if let Some(tree) = kept {
+            tree
+        } else {
+            let content = self.read(object, ObjectKind::Tree, self.limits.tree)?;
+            let tree: Arc<[Entry]> = parse_tree(&content)
+                .map_err(|why| malformed(object, "tree", why))?
+                .into();
+            let mut kept = self.trees.borrow_mut();
+            if kept.len() >= KEPT_TREES {
+                kept.clear();
             }
+            kept.insert(object.clone(), Arc::clone(&tree));
+            tree
         };
         let seen = self.entries.get().saturating_add(tree.len() as u64 + 1);
         self.entries.set(seen);

@@ -1,7 +1,8 @@
 //! Makes a patch from one tree to another, which `patch -p1` applies to the old one and gives the new one.
 //!
 //! Headers are git's, so that new and deleted files, modes and symbolic links are told too. What `patch` cannot do is refused: a change in
-//! a binary file, which git writes in a form of its own. A submodule has no content here and is left alone.
+//! a binary file, which git writes in a form of its own, and a file that becomes a directory or the reverse. A
+//! submodule has no content here and is left alone.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -47,7 +48,7 @@ impl Patch {
             (&mut Vec::new(), 0),
             &mut changes,
         )?;
-        // What goes makes room: a file for a directory of its name, and the reverse.
+        // What goes makes room: a file for a symbolic link of its name, and the reverse.
         changes.sort_by_key(|change| change.new.is_some());
         for change in &changes {
             change.write(reader, out)?;
@@ -95,6 +96,17 @@ impl Patch {
                 let content = |entry: &Entry| matches!(entry.kind, EntryKind::File { .. } | EntryKind::Link);
                 let (old, new) = (old.filter(content), new.filter(content));
                 let is_link = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind == EntryKind::Link);
+                if (old.is_some() && new_tree.is_some()) || (new.is_some() && old_tree.is_some()) {
+                    return Err(Refusal::new(
+                        "file_or_directory",
+                        format!(
+                            "'{}' is a directory in one tree and a file in the other: patch(1) cannot apply that",
+                            escaped_bytes(path)
+                        ),
+                    )
+                    .hint("leave it out with exclude=, and bring what is new with copy: or in a tar:")
+                    .into());
+                }
                 match (&old, &new) {
                     (None, None) => {}
                     // A file that becomes a symbolic link goes, and the link comes.

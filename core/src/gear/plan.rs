@@ -313,7 +313,7 @@ impl Making<'_> {
                 Some(_) | None => return nothing(format!("there is no directory '{}'", escaped(&glob.dir))),
             }
         };
-        let excludes = self.excludes(&[]);
+        let left_out = self.excludes(&[]);
         let hidden = !glob.name.as_str().starts_with(['.', '\\']);
         let (mut found, mut others, mut excluded) = (Vec::new(), Vec::new(), 0);
         for entry in self.reader.tree(&dir)?.iter() {
@@ -326,7 +326,7 @@ impl Making<'_> {
             } else {
                 [glob.dir.as_bytes(), b"/", &entry.name].concat()
             };
-            if excludes.takes(&path) {
+            if left_out.takes(&path) {
                 excluded += 1;
             } else if matches!(entry.kind, EntryKind::File { .. }) {
                 found.push(entry.clone());

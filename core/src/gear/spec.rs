@@ -235,9 +235,9 @@ impl Reading {
     }
 
     fn expand(&mut self, text: &str) -> Expanded {
-        let mut expander = Expander::new(&self.macros, self.work);
-        let mut expanded = expander.expand(text);
-        self.work = expander.work();
+        let mut pass = Expander::new(&self.macros, self.work);
+        let mut expanded = pass.expand(text);
+        self.work = pass.work();
         expanded.certain &= !(self.opaque && expanded.used);
         expanded
     }

@@ -28,12 +28,15 @@ impl Excludes {
     }
 }
 
+/// What is called with a path below the tree and what stands there.
+type Visit<'a> = dyn FnMut(&[u8], &Entry) -> Result<(), GearError> + 'a;
+
 /// Calls with every entry that is no directory, and its path below the tree.
 pub(super) fn walk(
     reader: &Reader<'_>,
     tree: &ObjectId,
     excludes: &Excludes,
-    call: &mut dyn FnMut(&[u8], &Entry) -> Result<(), GearError>,
+    call: &mut Visit<'_>,
 ) -> Result<(), GearError> {
     below(reader, tree, &mut Vec::new(), 0, &mut |path, entry| {
         if excludes.takes(path) {
@@ -49,7 +52,7 @@ fn below(
     tree: &ObjectId,
     path: &mut Vec<u8>,
     depth: usize,
-    call: &mut dyn FnMut(&[u8], &Entry) -> Result<(), GearError>,
+    call: &mut Visit<'_>,
 ) -> Result<(), GearError> {
     if depth > reader.limits().depth {
         return Err(too_deep(path, reader.limits().depth));
