@@ -9,6 +9,7 @@ pub mod build;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod evr;
 pub mod gear;
 pub mod hooks;
 mod hooks_path;
@@ -96,6 +97,8 @@ pub enum Command {
     Tag(tag::Args),
     /// Make the source archive of a tag, or show what is in it
     Gear(gear::Args),
+    /// Compare two versions as rpm does
+    Evr(evr::Args),
     /// Check the configuration, or show what is in force
     Config(config::Args),
     /// Show, check or rebuild the journal
@@ -127,6 +130,7 @@ impl Command {
             Self::Doctor(args) => args.run(context),
             Self::Tag(args) => args.run(context),
             Self::Gear(args) => args.run(context),
+            Self::Evr(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Backup(args) => args.run(context),

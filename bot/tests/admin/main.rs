@@ -7,6 +7,7 @@
 mod cli;
 mod doctor;
 mod doctor_ssh;
+mod evr;
 mod hooks;
 mod init;
 mod people;

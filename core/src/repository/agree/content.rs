@@ -39,8 +39,8 @@ const ASIDE: &[u32] = &[
     5113, //
 ];
 
-/// Of a source package moreover: the machine that made it, the spec as it was read there.
-const ASIDE_OF_SOURCE: &[u32] = &[1021, 1022, 5099];
+/// Of a source package moreover: the machine that made it, which packages the spec gives there, the spec as it was read there.
+const ASIDE_OF_SOURCE: &[u32] = &[1021, 1022, 1047, 1112, 1113, 5099];
 
 /// Of a source package: what its build needs, which a spec may say for one architecture only.
 const NEEDS: &[u32] = &[1048, 1049, 1050, 1053, 1054, 1055];

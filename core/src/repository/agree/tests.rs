@@ -118,7 +118,15 @@ fn the_source_is_the_same_everywhere() {
         "subtask 1: the source package hello-1.0-alt1 is not the same: hello-1.0-alt1 on i586 / hello-1.1-alt1 on x86_64"
     );
 
-    for (tag, count) in [(1004, 1), (1006, 0), (1094, 0), (1022, 0), (5099, 0), (4711, 1)] {
+    for (tag, count) in [
+        (1004, 1),
+        (1006, 0),
+        (1094, 0),
+        (1022, 0),
+        (1047, 0),
+        (5099, 0),
+        (4711, 1),
+    ] {
         let mut changed = hello();
         changed.source("x86_64", |header| {
             header.about.tags.insert(tag, TagDigest([9; 16]));

@@ -157,8 +157,8 @@ fn what_cannot_be_planned() {
 
     hint: add what is to be built, copied or removed: windlass task add
     ");
-    insta::assert_snapshot!(text(refused(&now, &[removal(1, "helo"), removal(2, "libhello")])), @r"
-    subtask 1: there is no source package helo in 'sisyphus' (generation 7)
+    insta::assert_snapshot!(text(refused(&now, &[removal(1, "hallo"), removal(2, "libhello")])), @r"
+    subtask 1: there is no source package hallo in 'sisyphus' (generation 7)
 
     hint: did you mean hello?
     subtask 2: there is no source package libhello in 'sisyphus' (generation 7)
