@@ -10,7 +10,7 @@ use std::iter::Peekable;
 use std::sync::{Arc, OnceLock};
 
 use super::ArchPlan;
-use crate::rpm::{Dependency, Package};
+use crate::rpm::{Dependency, Package, Requirement};
 
 /// The packages of one architecture in one generation. Cheap to clone.
 #[derive(Clone, Default)]
@@ -137,6 +137,18 @@ impl Index {
         })
     }
 
+    /// Those with a boolean dependency among what they require or conflict with.
+    pub(super) fn with_rich_dependencies(&self) -> impl Iterator<Item = &Arc<Package>> {
+        let base = self.base.rich().iter().filter(|place| !self.gone.has(**place as usize));
+        let base = base.map(|place| &self.base.packages[*place as usize]);
+        base.chain(
+            self.came
+                .rich()
+                .iter()
+                .map(|place| &self.came.packages[*place as usize]),
+        )
+    }
+
     /// Those that a test takes among what a key's hash leads to, each once.
     fn found(&self, kind: Kind, key: &str, takes: impl Fn(&Package, usize) -> bool) -> Vec<&Arc<Package>> {
         let mut found: Vec<&Arc<Package>> = Vec::new();
@@ -246,6 +258,7 @@ struct Table {
     files: OnceLock<Keys>,
     requires: OnceLock<Keys>,
     sources: OnceLock<Keys>,
+    rich: OnceLock<Vec<u32>>,
 }
 
 /// A key's hash, a package's place, a position within the package; sorted.
@@ -319,6 +332,18 @@ impl Table {
                 })
             }),
         }
+    }
+
+    fn rich(&self) -> &[u32] {
+        self.rich.get_or_init(|| {
+            let is_rich = |requirement: &Requirement| matches!(requirement, Requirement::Rich(_));
+            let has = |package: &Package| package.requires.iter().chain(&package.conflicts).any(is_rich);
+            (0..)
+                .zip(&self.packages)
+                .filter(|(_, package)| has(package))
+                .map(|(place, _)| place)
+                .collect()
+        })
     }
 
     fn sorted(&self, each: impl Fn(&Package, &mut dyn FnMut(&str, usize))) -> Keys {

@@ -17,11 +17,15 @@ mod explain;
 #[cfg(feature = "repository")]
 mod index;
 #[cfg(feature = "repository")]
+mod installable;
+#[cfg(feature = "repository")]
 mod meeting;
 #[cfg(feature = "repository")]
 mod plan;
 mod problem;
 pub mod record;
+#[cfg(feature = "repository")]
+mod solve;
 #[cfg(all(test, feature = "repository"))]
 mod tests;
 #[cfg(feature = "repository")]
@@ -36,13 +40,14 @@ pub use self::agree::{Agreement, agree};
 #[cfg(feature = "repository")]
 pub use self::brought::{ArchResult, Brought, BroughtBy};
 #[cfg(feature = "repository")]
-pub use self::closure::Unresolvable;
+pub use self::closure::{Unresolvable, closure};
 #[cfg(feature = "repository")]
 pub use self::content::Content;
 #[cfg(feature = "repository")]
 pub use self::explain::unmet_problems;
 #[cfg(feature = "repository")]
 pub use self::index::Index;
+pub use self::installable::{uninstallable, uninstallable_with};
 #[cfg(feature = "repository")]
 pub use self::plan::{ArchPlan, ArchView, Change, ChangeView, How, Plan, PlanView, PlanWarning, plan};
 pub use self::problem::Problem;

@@ -47,6 +47,16 @@ impl Made {
         self
     }
 
+    pub(super) fn conflicts(mut self, text: &str) -> Self {
+        self.0.conflicts.push(text.parse().unwrap());
+        self
+    }
+
+    pub(super) fn obsoletes(mut self, text: &str) -> Self {
+        self.0.obsoletes.push(text.parse().unwrap());
+        self
+    }
+
     pub(super) fn file(mut self, path: &str) -> Self {
         self.0.files.push(File {
             path: path.to_owned(),

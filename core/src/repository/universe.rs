@@ -6,8 +6,8 @@ use super::Index;
 use crate::id::ArchName;
 use crate::rpm::{Dependency, Package};
 
-/// All packages that count for one architecture. A package of a base is shadowed by an own one of the same name: whoever has both
-/// repositories gets ours.
+/// All packages that count for one architecture. A package of a base is shadowed by an own one of the same name, and by one of an
+/// earlier base: the first repository that has a package wins.
 #[derive(Debug, Clone, Copy)]
 pub struct Universe<'a> {
     /// The repository's own.
@@ -28,21 +28,19 @@ impl<'a> Universe<'a> {
     /// All that count, the repository's own first.
     pub fn packages(&self) -> impl Iterator<Item = &'a Arc<Package>> + use<'a> {
         let universe = *self;
-        let bases = self.bases.iter().flat_map(|base| base.packages());
-        self.own_packages()
-            .chain(bases.filter(move |package| universe.counts_from_a_base(package)))
+        let bases = self.bases.iter().enumerate();
+        let packages = bases.flat_map(|(at, base)| base.packages().map(move |package| (at, package)));
+        let counting = packages.filter(move |(at, package)| universe.counts_from_a_base(*at, package));
+        self.own_packages().chain(counting.map(|(_, package)| package))
     }
 
     /// Those that meet a dependency, the repository's own first.
     pub fn providers(&self, wanted: &Dependency) -> Vec<&'a Arc<Package>> {
         let mut found = self.own.providers(wanted);
         found.retain(|package| runs_on(&package.arch, self.arch));
-        for base in self.bases {
-            found.extend(
-                base.providers(wanted)
-                    .into_iter()
-                    .filter(|p| self.counts_from_a_base(p)),
-            );
+        for (at, base) in self.bases.iter().enumerate() {
+            let more = base.providers(wanted).into_iter();
+            found.extend(more.filter(|package| self.counts_from_a_base(at, package)));
         }
         found
     }
@@ -51,22 +49,26 @@ impl<'a> Universe<'a> {
     pub fn provides(&self, wanted: &Dependency) -> bool {
         self.own
             .any_provider(wanted, |package| runs_on(&package.arch, self.arch))
-            || (self.bases.iter()).any(|base| base.any_provider(wanted, |package| self.counts_from_a_base(package)))
+            || (self.bases.iter().enumerate())
+                .any(|(at, base)| base.any_provider(wanted, |package| self.counts_from_a_base(at, package)))
     }
 
     /// Whoever provides a name in any version, with what it provides.
     pub fn providers_of_name(&self, name: &str) -> Vec<(&'a Arc<Package>, &'a Dependency)> {
         let mut found = self.own.providers_of_name(name);
         found.retain(|(package, _)| runs_on(&package.arch, self.arch));
-        for base in self.bases {
+        for (at, base) in self.bases.iter().enumerate() {
             let more = base.providers_of_name(name).into_iter();
-            found.extend(more.filter(|(package, _)| self.counts_from_a_base(package)));
+            found.extend(more.filter(|(package, _)| self.counts_from_a_base(at, package)));
         }
         found
     }
 
-    fn counts_from_a_base(&self, package: &Package) -> bool {
-        runs_on(&package.arch, self.arch) && self.own.named(&package.name).next().is_none()
+    fn counts_from_a_base(&self, at: usize, package: &Package) -> bool {
+        let earlier = self.bases.iter().take(at).map(AsRef::as_ref);
+        let mut shadowing = std::iter::once(self.own).chain(earlier);
+        let here = |package: &Arc<Package>| runs_on(&package.arch, self.arch);
+        runs_on(&package.arch, self.arch) && !shadowing.any(|index| index.named(&package.name).any(here))
     }
 }
 

@@ -74,7 +74,7 @@ fn bases_provide_and_are_shadowed() {
         package("sh-1-1").file("/bin/sh"),
     ]));
     let app = || package("app-1-1").requires("libfoo.so.1()(64bit)").requires("/bin/sh");
-    assert!(told(&index([app()]), &[base.clone()]).is_empty());
+    assert!(told(&index([app()]), std::slice::from_ref(&base)).is_empty());
     let shadowing = index([app(), package("libfoo-2-1").provides("libfoo.so.2()(64bit)")]);
     assert_snapshot!(told(&shadowing, &[base]).join("\n"), @"app-1-1.x86_64 needs libfoo.so.1()(64bit): nothing provides it; libfoo-2-1.x86_64 provides libfoo.so.2()(64bit)");
 }
@@ -115,12 +115,12 @@ fn change(before: Vec<Arc<Package>>, removed: &[&str], added: Vec<Made>) -> Chan
 
 impl Change {
     fn told(&self) -> String {
-        let problems = unmet_problems(&arch(), &self.new());
+        let problems = unmet_problems(&arch(), &self.found());
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         texts.join("\n---\n")
     }
 
-    fn new(&self) -> Vec<Unmet> {
+    fn found(&self) -> Vec<Unmet> {
         let arch = arch();
         let at = |own| Universe {
             own,
