@@ -42,6 +42,12 @@ impl Files {
         self.0.insert((directory, package.nevra()), Coming::Unsigned(file));
     }
 
+    /// The same, where none is known yet.
+    pub fn insert_first(&mut self, directory: ArchName, package: &Package, file: PathBuf) {
+        let coming = self.0.entry((directory, package.nevra()));
+        coming.or_insert(Coming::Unsigned(file));
+    }
+
     /// A package that is in the pool and need not be signed.
     pub(super) fn insert_pooled(&mut self, directory: ArchName, package: &Package) {
         self.0.insert((directory, package.nevra()), Coming::Pooled);

@@ -5,9 +5,15 @@
 //! ([`RunDir`]), logs included; what has to be remembered goes on record, which the runner does.
 
 pub mod build;
+pub mod check_acl;
+pub mod check_build;
 mod log;
 pub mod pkgtar;
 mod place;
+pub mod rebuild;
+pub mod repo_plan;
+pub mod repo_unmets;
+pub mod repo_vercheck;
 mod stop;
 
 use std::fmt;

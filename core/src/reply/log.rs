@@ -220,6 +220,31 @@ pub fn outcome_text(outcome: &ArchOutcome) -> String {
     }
 }
 
+/// A plan in short, as it goes on record.
+#[cfg(feature = "repository")]
+pub fn plan_summary(plan: &crate::repository::Plan) -> PlanSummary {
+    use crate::task::Counts;
+    let counts = |plan: &crate::repository::ArchPlan| Counts {
+        added: plan.added.len(),
+        removed: plan.removed.len(),
+    };
+    let arches = plan.arches.iter().map(|(arch, plan)| (arch.to_string(), counts(plan)));
+    PlanSummary {
+        changes: plan
+            .changes
+            .iter()
+            .map(|change| PlannedChange {
+                subtask: change.subtask,
+                package: change.package.to_string(),
+                before: change.before.as_ref().map(ToString::to_string),
+                after: change.after.as_ref().map(ToString::to_string),
+            })
+            .collect(),
+        counts: arches.chain([("source".to_owned(), counts(&plan.source))]).collect(),
+        warnings: plan.warnings.iter().map(ToString::to_string).collect(),
+    }
+}
+
 /// A plan in one line.
 pub fn plan_text(plan: &PlanSummary) -> String {
     let changes: Vec<String> = plan.changes.iter().map(change_text).collect();
