@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use jiff::Timestamp;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use windlass_core::event::{Answered, EVENT_VERSION, Event};
 use windlass_core::id::{RequestId, TaskId};
 use windlass_core::world::{WORLD_VERSION, World};
@@ -32,6 +32,7 @@ pub struct State {
     head: Head,
     world: World,
     changed: broadcast::Sender<TaskId>,
+    moved: watch::Sender<u64>,
     /// The world may not be what the journal says: it is made again before it is looked at.
     doubtful: bool,
     /// The last row that the kept snapshot has.
@@ -47,6 +48,7 @@ impl State {
             head: Head::EMPTY,
             world: World::default(),
             changed,
+            moved: watch::Sender::new(0),
             doubtful: true,
             kept: 0,
         };
@@ -110,6 +112,7 @@ impl State {
             // Nobody watching is fine.
             let _ = self.changed.send(task);
         }
+        self.moved.send_replace(self.head.seq);
         Ok(())
     }
 
@@ -263,6 +266,7 @@ type Job = Box<dyn FnOnce(&mut State) + Send>;
 pub struct Handle {
     jobs: mpsc::Sender<Job>,
     changed: broadcast::Sender<TaskId>,
+    moved: watch::Sender<u64>,
 }
 
 /// Why the writer gave no result.
@@ -307,6 +311,11 @@ impl Handle {
         Ok(receiver.recv().map_err(|_| WriterError::Stopped)??)
     }
 
+    /// The journal's last row, whenever another comes.
+    pub fn moved(&self) -> watch::Receiver<u64> {
+        self.moved.subscribe()
+    }
+
     /// The tasks that change from now on.
     pub fn watch(&self) -> broadcast::Receiver<TaskId> {
         self.changed.subscribe()
@@ -327,6 +336,7 @@ impl Writer {
         let handle = Handle {
             jobs,
             changed: state.changed.clone(),
+            moved: state.moved.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())

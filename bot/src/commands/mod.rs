@@ -99,6 +99,11 @@ impl Commands {
         self.stopping.is_given()
     }
 
+    /// Where facts come from.
+    pub fn sources(&self) -> &Arc<Sources> {
+        &self.sources
+    }
+
     /// Where things are.
     pub fn paths(&self) -> &Paths {
         self.sources.paths()

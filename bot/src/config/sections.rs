@@ -35,6 +35,8 @@ pub struct Tasks {
     pub max_open_per_user: usize,
     /// How many subtasks one task may have.
     pub max_subtasks: usize,
+    /// How many tasks run at once.
+    pub max_running: usize,
 }
 
 impl Default for Tasks {
@@ -42,6 +44,7 @@ impl Default for Tasks {
         Self {
             max_open_per_user: 1000,
             max_subtasks: 1000,
+            max_running: 2,
         }
     }
 }
