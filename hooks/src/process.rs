@@ -64,6 +64,43 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// Where the streams of a process go that is started and not waited for.
+#[derive(Debug)]
+pub struct Streams {
+    /// What it reads.
+    pub stdin: Stdio,
+    /// Where its output goes.
+    pub stdout: Stdio,
+    /// Where its complaints go.
+    pub stderr: Stdio,
+}
+
+/// A process that runs. When this goes, the process and its group are killed and waited for.
+#[derive(Debug)]
+pub struct Running(Group);
+
+impl Running {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.0.child.id()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.0.wait()
+    }
+}
+
+impl std::os::fd::AsFd for Running {
+    /// Readable when it has ended.
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.pidfd.as_fd()
+    }
+}
+
 /// Why there is no good result.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -202,6 +239,24 @@ impl Run {
         shown.collect::<Vec<_>>().join(" ")
     }
 
+    /// Runs it as another user, in that group alone. Only root can.
+    #[must_use]
+    pub fn user(mut self, uid: u32, gid: u32) -> Self {
+        self.command.uid(uid).gid(gid);
+        self
+    }
+
+    /// Starts it with these streams, and leaves it to the caller to wait for it; there is no time limit but the caller's.
+    pub fn start(mut self, streams: Streams) -> Result<Running, RunError> {
+        let argv = self.argv();
+        self.command
+            .stdin(streams.stdin)
+            .stdout(streams.stdout)
+            .stderr(streams.stderr);
+        let group = Group::start(&mut self.command).map_err(|error| RunError::Start { argv, error })?;
+        Ok(Running(group))
+    }
+
     /// Runs it to its end; every status but 0 is an error.
     pub fn ok(self) -> Result<Finished, RunError> {
         let argv = self.argv();
@@ -289,6 +344,7 @@ impl Run {
 }
 
 /// A child that leads its own process group. Whatever happens, nothing of the group is left when this goes.
+#[derive(Debug)]
 struct Group {
     child: Child,
     pidfd: OwnedFd,

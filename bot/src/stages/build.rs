@@ -1,16 +1,34 @@
 //! Stage build: one subtask on one architecture, from `pkg.tar` to packages.
+//!
+//! What a build depends on is known before it starts: `pkg.tar`, the packages of its root, the host, the macros. Their digest is the
+//! result's key, and what was built under a key is not built again. What a package needs for its build is only known by running
+//! rpm on its spec, which is code of the package's too; that is kept by what it depends on in the same way.
+
+mod collect;
+mod failure;
+mod needs;
+mod results;
+mod root;
+mod work;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use windlass_core::id::{ArchName, SubtaskNumber};
 use windlass_core::repository::{ArchResult, Index};
 use windlass_core::rpm::Package;
 
-use super::StageError;
+use self::needs::Needs;
+use self::results::Results;
+use self::root::Root;
+use self::work::Work;
+use super::{StageError, StopFlag};
+use crate::sandbox::digest::hex;
+use crate::sandbox::{Builder, Target, Values};
 
 /// What is to be built, on which architecture, and from what its build root may be taken.
 #[derive(Debug, Clone)]
@@ -107,5 +125,120 @@ impl Step {
             Self::Collect => "collect",
             Self::Keep => "keep",
         }
+    }
+}
+
+/// Builds what was ordered, or takes over what was built before from the same.
+///
+/// It blocks; when `stop` is set the build is killed and nothing of it is left.
+///
+/// # Errors
+/// The package cannot be built, the machine does not do its part, or the build was stopped.
+pub fn run(builder: &Builder, order: &BuildOrder, stop: &StopFlag) -> Result<BuildOutcome, StageError> {
+    let mut clock = Clock::start();
+    let host = builder
+        .host(&order.arch)
+        .map_err(|error| StageError::io("the build host", &error))?;
+    let target = Target::of(&order.arch)
+        .ok_or_else(|| StageError::infrastructure(format!("this machine does not build for '{}'", order.arch)))?;
+    let values = Values {
+        dist: order.dist.as_deref(),
+    };
+    let macros = target.macros(builder.settings(), &values);
+    clock.lap(Step::Host);
+    let mut work = Work::new(builder, order, stop, &target, &macros, &host)?;
+    let results = Results::of(builder);
+    let base = key(&[
+        "base 1",
+        &order.pkgtar_sha256,
+        &order.spec,
+        &host.digest,
+        order.arch.as_str(),
+        &macros,
+    ]);
+    let mut needs = Needs::get(&mut work, &base, &mut clock)?;
+    if let Some(why) = needs.excluded {
+        work.say(&format!("not for {}: {why}", order.arch));
+        return Ok(BuildOutcome {
+            key: base,
+            reused: !work.is_started(),
+            result: ArchResult::Excluded { why },
+            files: BTreeMap::new(),
+            log: order.log.clone(),
+            timings: clock.laps,
+        });
+    }
+    loop {
+        let root = Root::resolve(order, &host, &needs.requires)?;
+        clock.lap(Step::Closure);
+        let key = key(&[&base, &root.digest()]);
+        if let Some(kept) = results.take(&key, order)? {
+            clock.lap(Step::Collect);
+            return Ok(kept.outcome(key, true, order, clock.laps));
+        }
+        if needs.is_dynamic() {
+            // What it needs depends on what is there: it is asked again with that, until it asks for nothing new.
+            match needs.more(&mut work, &root, &key, &mut clock)? {
+                Some(more) => {
+                    needs = more;
+                    continue;
+                }
+                None => needs = needs.settled(),
+            }
+        }
+        work.install(&root, &mut clock)?;
+        if let Some(more) = work.build(&mut clock)? {
+            // The spec asks for more where its text did not show it.
+            needs = needs.grown(more);
+            continue;
+        }
+        let built = collect::collect(&mut work, &results, &key)?;
+        clock.lap(Step::Collect);
+        let kept = results.keep(built, &key, order)?;
+        clock.lap(Step::Keep);
+        work.say(&clock.summary());
+        return Ok(kept.outcome(key, false, order, clock.laps));
+    }
+}
+
+/// A digest of texts, none of which can pass for another.
+fn key(parts: &[&str]) -> String {
+    let parts: Vec<String> = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+    hex(&Sha256::digest(parts.concat()))
+}
+
+/// How long each step took.
+#[derive(Debug)]
+struct Clock {
+    last: Instant,
+    laps: Vec<(Step, Duration)>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            last: Instant::now(),
+            laps: Vec::new(),
+        }
+    }
+
+    /// A step is over.
+    fn lap(&mut self, step: Step) {
+        let now = Instant::now();
+        let took = now - self.last;
+        self.last = now;
+        match self.laps.iter_mut().find(|(known, _)| *known == step) {
+            Some((_, sum)) => *sum += took,
+            None => self.laps.push((step, took)),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let laps: Vec<String> = self
+            .laps
+            .iter()
+            .map(|(step, took)| format!("{} {} ms", step.as_str(), took.as_millis()))
+            .collect();
+        format!("time: {}", laps.join(", "))
     }
 }

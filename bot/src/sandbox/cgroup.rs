@@ -1,0 +1,219 @@
+//! Memory and processes of a whole build, counted by the kernel: control groups of the second kind, or of the first where that is what
+//! there is. Where neither can be written to, what one process may have is limited instead.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The groups of one sandbox: one directory for each controller, or one for all. Dropped, they are removed.
+#[derive(Debug, Default)]
+pub(super) struct Cgroups {
+    memory: Option<PathBuf>,
+    pids: Option<PathBuf>,
+}
+
+/// What a build ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Hits {
+    /// A process was killed because the memory was used up.
+    pub(super) memory: bool,
+    /// A process could not be started because there were too many.
+    pub(super) processes: bool,
+}
+
+impl Cgroups {
+    /// Makes them below the bot's own groups, as far as they can be made.
+    pub(super) fn make(name: &str, memory: u64, processes: u64) -> Self {
+        let Ok(own) = fs::read_to_string("/proc/self/cgroup") else {
+            return Self::default();
+        };
+        let mut groups = Self::default();
+        for line in own.lines() {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
+                continue;
+            };
+            if controllers.is_empty() {
+                groups.second_kind(path, name, memory, processes);
+                continue;
+            }
+            for controller in controllers.split(',') {
+                let place = Path::new("/sys/fs/cgroup").join(controllers);
+                let place = if place.is_dir() {
+                    place
+                } else {
+                    Path::new("/sys/fs/cgroup").join(controller)
+                };
+                let directory = below(&place, path).join(name);
+                let limits: &[(&str, u64)] = match controller {
+                    "memory" => &[
+                        ("memory.limit_in_bytes", memory),
+                        ("memory.memsw.limit_in_bytes", memory),
+                    ],
+                    "pids" => &[("pids.max", processes)],
+                    _ => continue,
+                };
+                // Swap is not counted everywhere.
+                let Ok(()) = make(&directory, &limits[..1]) else {
+                    continue;
+                };
+                let _ = set(&directory, &limits[1..]);
+                if controller == "memory" {
+                    groups.memory = Some(directory);
+                } else {
+                    groups.pids = Some(directory);
+                }
+            }
+        }
+        groups
+    }
+
+    fn second_kind(&mut self, path: &str, name: &str, memory: u64, processes: u64) {
+        for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            let own = below(Path::new(mount), path);
+            let Ok(controllers) = fs::read_to_string(own.join("cgroup.controllers")) else {
+                continue;
+            };
+            if !["memory", "pids"]
+                .iter()
+                .all(|wanted| controllers.split_whitespace().any(|one| one == *wanted))
+            {
+                continue;
+            }
+            if !hand_down(&own) {
+                continue;
+            }
+            let directory = own.join(name);
+            if make(&directory, &[("memory.max", memory), ("pids.max", processes)]).is_ok() {
+                let _ = set(&directory, &[("memory.swap.max", 0)]);
+                // The whole build goes, and not whichever of its processes is the largest.
+                let _ = set(&directory, &[("memory.oom.group", 1)]);
+                self.memory = Some(directory.clone());
+                self.pids = Some(directory);
+                return;
+            }
+        }
+    }
+
+    /// Whether memory is counted for the whole build.
+    pub(super) fn counts_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    /// Puts a process in, with all that it starts.
+    pub(super) fn add(&self, process: u32) -> io::Result<()> {
+        for directory in self.directories() {
+            fs::write(directory.join("cgroup.procs"), process.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// What was run into so far.
+    pub(super) fn hits(&self) -> Hits {
+        let counted = |directory: &Option<PathBuf>, files: &[&str], key: &str| {
+            let Some(directory) = directory else { return false };
+            files.iter().any(|file| {
+                let text = fs::read_to_string(directory.join(file)).unwrap_or_default();
+                text.lines().any(|line| {
+                    line.strip_prefix(key)
+                        .is_some_and(|rest| rest.trim().parse::<u64>().is_ok_and(|count| count > 0))
+                })
+            })
+        };
+        Hits {
+            memory: counted(&self.memory, &["memory.events", "memory.oom_control"], "oom_kill "),
+            processes: counted(&self.pids, &["pids.events"], "max "),
+        }
+    }
+
+    fn directories(&self) -> impl Iterator<Item = &PathBuf> {
+        let pids = self.pids.as_ref().filter(|pids| Some(*pids) != self.memory.as_ref());
+        self.memory.iter().chain(pids)
+    }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        for directory in self.directories() {
+            // All that was in it is dead. What is left for a moment is removed at the next start.
+            let _ = fs::remove_dir(directory);
+        }
+    }
+}
+
+/// Removes the groups that bots left which are no more.
+pub(super) fn sweep(prefix: &str) {
+    let Ok(own) = fs::read_to_string("/proc/self/cgroup") else {
+        return;
+    };
+    for line in own.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        for place in [controllers, "unified", ""] {
+            let Ok(entries) = fs::read_dir(below(&Path::new("/sys/fs/cgroup").join(place), path)) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let maker = name
+                    .to_str()
+                    .and_then(|name| name.strip_prefix(prefix)?.split('-').next());
+                if maker.is_some_and(|maker| !Path::new("/proc").join(maker).exists()) {
+                    let _ = fs::remove_dir(entry.path());
+                }
+            }
+        }
+    }
+}
+
+/// Makes a group's controllers count for those below it. A group that holds processes cannot, so ours go into one of their own; only
+/// a service whose group was given to it (`Delegate=yes`) may do that.
+fn hand_down(own: &Path) -> bool {
+    let control = own.join("cgroup.subtree_control");
+    let enabled = || {
+        let text = fs::read_to_string(&control).unwrap_or_default();
+        ["memory", "pids"]
+            .iter()
+            .all(|wanted| text.split_whitespace().any(|one| one == *wanted))
+    };
+    if enabled() || fs::write(&control, "+memory +pids").is_ok() && enabled() {
+        return true;
+    }
+    let leaf = own.join("windlass-bot");
+    if fs::create_dir(&leaf).is_err() && !leaf.is_dir() {
+        return false;
+    }
+    let processes = fs::read_to_string(own.join("cgroup.procs")).unwrap_or_default();
+    for process in processes.lines() {
+        let _ = fs::write(leaf.join("cgroup.procs"), process);
+    }
+    fs::write(&control, "+memory +pids").is_ok() && enabled()
+}
+
+fn make(directory: &Path, limits: &[(&str, u64)]) -> io::Result<()> {
+    match fs::create_dir(directory) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Nobody is in it, since its ids are ours; made anew it counts from nothing.
+            fs::remove_dir(directory)?;
+            fs::create_dir(directory)?;
+        }
+        Err(error) => return Err(error),
+    }
+    set(directory, limits).inspect_err(|_| {
+        let _ = fs::remove_dir(directory);
+    })
+}
+
+fn set(directory: &Path, limits: &[(&str, u64)]) -> io::Result<()> {
+    for (file, value) in limits {
+        fs::write(directory.join(file), value.to_string())?;
+    }
+    Ok(())
+}
+
+fn below(mount: &Path, path: &str) -> PathBuf {
+    mount.join(path.trim_start_matches('/'))
+}

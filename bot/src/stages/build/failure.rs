@@ -1,0 +1,131 @@
+//! What a packager reads when a build fails: what went wrong, where, and the last that was said.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+
+use windlass_core::escape::escaped_bytes;
+use windlass_core::repository::Problem;
+
+use super::BuildOrder;
+use crate::config::Build;
+use crate::sandbox::{Ended, Limit, SandboxError};
+use crate::stages::StageError;
+
+/// How much of a log's end is looked at.
+const TAIL: u64 = 64 << 10;
+
+/// How many lines of it are shown.
+const SHOWN: usize = 12;
+
+/// The longest line that is shown.
+const WIDEST: usize = 200;
+
+/// A problem of this subtask on this architecture.
+pub(super) fn problem(order: &BuildOrder, code: &'static str, message: String) -> Problem {
+    Problem::new(code, message).of(order.subtask).on(&order.arch)
+}
+
+/// The build made something that a build does not make.
+pub(super) fn strange(order: &BuildOrder, what: &str) -> StageError {
+    StageError::package(problem(
+        order,
+        "build_result",
+        format!("the build is not taken: {what}"),
+    ))
+}
+
+/// rpm could not install the build root.
+pub(super) fn of_root(order: &BuildOrder, said: &str) -> StageError {
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let shown = lines[lines.len().saturating_sub(SHOWN)..].join("\n  ");
+    StageError::package(
+        problem(
+            order,
+            "build_root",
+            format!("rpm cannot install the build root:\n  {shown}"),
+        )
+        .hint("a package that the build needs cannot be installed: its scriptlets, or files that two of them have"),
+    )
+}
+
+/// rpmbuild failed; its log says why.
+pub(super) fn of_log(order: &BuildOrder, ended: &Ended) -> StageError {
+    let text = tail(order);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let summary = lines
+        .iter()
+        .position(|line| *line == "RPM build errors:")
+        .unwrap_or(lines.len());
+    let section = lines.iter().rev().find_map(|line| {
+        let rest = line
+            .trim()
+            .strip_prefix("error: Bad exit status from ")
+            .or_else(|| line.trim().strip_prefix("Bad exit status from "))?;
+        rest.rsplit_once(" (")
+            .map(|(_, section)| section.trim_end_matches(')').to_owned())
+    });
+    let how = match (&section, ended.signal, ended.code) {
+        (Some(section), ..) => format!("rpmbuild failed in {section}"),
+        (None, Some(signal), _) => format!("rpmbuild was killed by signal {signal}"),
+        (None, None, Some(code)) => format!("rpmbuild failed with status {code}"),
+        (None, None, None) => "rpmbuild failed".to_owned(),
+    };
+    let said: Vec<&str> = lines[..summary]
+        .iter()
+        .filter(|line| !line.starts_with("windlass: ") && !line.starts_with("error: Bad exit status from "))
+        .copied()
+        .collect();
+    let said = &said[said.len().saturating_sub(SHOWN)..];
+    StageError::package(
+        problem(order, "build_failed", format!("{how}:\n  {}", said.join("\n  ")))
+            .hint("`windlass task log` shows all of it"),
+    )
+}
+
+/// The end of the log, safe to show.
+fn tail(order: &BuildOrder) -> String {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(&order.log)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| {
+        let line = escaped_bytes(line);
+        match line.char_indices().nth(WIDEST) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What an error of the sandbox means to whoever reads the task.
+pub(super) fn of_sandbox(order: &BuildOrder, settings: &Build, error: SandboxError) -> StageError {
+    let limit = match error {
+        SandboxError::Stopped => return StageError::Stopped,
+        SandboxError::Broken(message) => return StageError::infrastructure(message),
+        SandboxError::Refused(message) => return strange(order, &message),
+        SandboxError::Limit(limit) => limit,
+    };
+    let (message, key) = match limit {
+        Limit::Time(_) => (format!("the build took longer than {}", settings.timeout), "timeout"),
+        Limit::Memory => (format!("the build used more memory than {}", settings.memory), "memory"),
+        Limit::Disk => (format!("the build filled its disk, {}", settings.disk), "disk"),
+        Limit::Processes => (
+            format!("the build had more processes than {}", settings.processes),
+            "processes",
+        ),
+        Limit::Log => (format!("the build said more than {}", settings.log), "log"),
+    };
+    StageError::package(problem(order, "build_limit", message).hint(format!(
+        "the limit is `{key}` in [build]; an administrator can raise it"
+    )))
+}
