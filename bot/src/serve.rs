@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,15 +19,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use tokio::time::MissedTickBehavior;
 use windlass_hooks::claims::Ledger;
-use windlass_hooks::settings::Settings;
+use windlass_hooks::settings::{Settings, uid_of};
 
 use crate::commands::Commands;
 use crate::commands::facts::Sources;
+use crate::commands::repo::Desk;
 use crate::config::Config;
 use crate::exit::Broken;
 use crate::intake::socket::{Door, Socket};
 use crate::intake::spool::Intake;
 use crate::reconcile::reconcile;
+use crate::repository::{Repositories, RepositoryError, recover_all};
 use crate::stop::{self, Stopping};
 use crate::writer::Writer;
 
@@ -59,10 +62,13 @@ pub fn serve(config: &Config, settings: &Settings) -> anyhow::Result<()> {
 async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::Result<()> {
     let paths = &settings.paths;
     let (stop, stopping) = stop::channel();
-    let commands = Commands::new(Sources::new(config, settings), writer.handle(), stopping.clone());
+    let repositories = Arc::new(open_repositories(config, settings, writer).await?);
+    let desk = Desk::new(Arc::clone(&repositories), config, writer.handle());
+    let commands = Commands::new(Sources::new(config, settings), writer.handle(), stopping.clone()).with_desk(desk);
     let trusted = trusted(settings);
     let door = Door {
         trusted: trusted.clone(),
+        admins: admins(settings),
         most: config.server.max_connections,
         patience: Duration::from_secs(config.server.request_timeout.as_secs()),
     };
@@ -91,6 +97,17 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         }
     }
     Ok(())
+}
+
+/// Opens all repositories, and finishes or takes back what a crash cut off.
+async fn open_repositories(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::Result<Repositories> {
+    let (config, paths, writer) = (config.clone(), settings.paths.clone(), writer.handle());
+    let opened = tokio::task::spawn_blocking(move || {
+        let repositories = Repositories::open(&config, &paths)?;
+        recover_all(&repositories, &writer, |_, _, _| Vec::new())?;
+        Ok::<_, RepositoryError>(repositories)
+    });
+    opened.await?.map_err(|error| Broken::new(error.to_string()).into())
 }
 
 /// Looks into the spool at start and then again and again.
@@ -143,6 +160,13 @@ fn trusted(settings: &Settings) -> Vec<u32> {
     trusted
 }
 
+/// Who may change repositories as a whole: the bot's user, root, and whoever runs this.
+fn admins(settings: &Settings) -> Vec<u32> {
+    let mut admins = vec![0, rustix::process::geteuid().as_raw()];
+    admins.extend(uid_of(&settings.users.bot));
+    admins
+}
+
 /// Every client is an open file: as many as the system lets us have.
 fn room_for_clients() {
     let mut limit = getrlimit(Resource::Nofile);
@@ -176,6 +200,20 @@ impl StateLock {
     /// # Errors
     /// Another process has it, or the directory cannot be written.
     pub fn take(state: &Path) -> Result<Self, Broken> {
+        Self::try_take(state)?.ok_or_else(|| {
+            Broken::new(format!(
+                "another bot, or a restore, has the state directory {}",
+                state.display()
+            ))
+            .hint("there is one bot to a state directory: systemctl status windlass")
+        })
+    }
+
+    /// As [`StateLock::take`]; nothing where another process has it.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn try_take(state: &Path) -> Result<Option<Self>, Broken> {
         let path: PathBuf = state.join("lock");
         let cannot = |error: io::Error| {
             Broken::new(format!(
@@ -193,12 +231,8 @@ impl StateLock {
             .open(&path)
             .map_err(cannot)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Broken::new(format!(
-                "another bot, or a restore, has the state directory {}",
-                state.display()
-            ))
-            .hint("there is one bot to a state directory: systemctl status windlass")),
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(cannot(error.into())),
         }
     }

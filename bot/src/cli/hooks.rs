@@ -211,8 +211,17 @@ fn installation(context: &Context, config: &Config) -> anyhow::Result<Installati
 /// The repositories are the git user's, who may lay links in them that lead anywhere: root works on them as that user.
 /// Gives the exit code of the run as that user, or nothing if this process is the one to do it.
 pub(super) fn as_git(context: &Context, config: &Config) -> anyhow::Result<Option<Exit>> {
+    as_part(context, config, Part::Git, &config.paths.git())
+}
+
+/// Runs this very command line as the bot's user where root runs it: what it makes is the bot's.
+pub(super) fn as_bot(context: &Context, config: &Config) -> anyhow::Result<Option<Exit>> {
+    as_part(context, config, Part::Bot, &config.paths.state())
+}
+
+fn as_part(context: &Context, config: &Config, part: Part, home: &Path) -> anyhow::Result<Option<Exit>> {
     let accounts = Accounts::of(&config.users)?;
-    let git = accounts.part(Part::Git);
+    let git = accounts.part(part);
     if !rustix::process::geteuid().is_root() || git.uid == 0 {
         return Ok(None);
     }
@@ -220,7 +229,7 @@ pub(super) fn as_git(context: &Context, config: &Config) -> anyhow::Result<Optio
     let mut command = std::process::Command::new(own);
     command
         .args(context.arguments.iter().skip(1))
-        .env("HOME", config.paths.git())
+        .env("HOME", home)
         .uid(git.uid)
         .gid(git.gid);
     let status = command

@@ -19,6 +19,7 @@ pub mod keys;
 pub mod man;
 pub mod people;
 pub mod remote;
+pub mod repo;
 pub mod restore;
 pub mod serve;
 pub mod source;
@@ -101,6 +102,8 @@ pub enum Command {
     Evr(evr::Args),
     /// Check the configuration, or show what is in force
     Config(config::Args),
+    /// Make, fill, look at and verify package repositories
+    Repo(repo::Args),
     /// Show, check or rebuild the journal
     Journal(journal::Args),
     /// Copy all that cannot be made again into one directory
@@ -132,6 +135,7 @@ impl Command {
             Self::Gear(args) => args.run(context),
             Self::Evr(args) => args.run(context),
             Self::Config(args) => args.run(context),
+            Self::Repo(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Backup(args) => args.run(context),
             Self::Restore(args) => args.run(context),

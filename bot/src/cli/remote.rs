@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use windlass_core::command::{Command, TaskCommand};
-use windlass_core::id::UserName;
+use windlass_core::id::{RequestId, UserName};
 use windlass_hooks::handover::{Answer, Conversation, HandedOver, Handover, Lost, Patience};
 use windlass_hooks::settings::Settings;
 use windlass_hooks::wire::{Body, Frame, Request, random_request_id};
@@ -65,6 +65,21 @@ pub(super) fn ask(context: &mut Context, caller: &Caller) -> anyhow::Result<Exit
     }
     let patience = if waits(&command) { Patience::Endless } else { PATIENCE };
     let conversation = handover.send(&request, patience).map_err(|lost| away(&lost))?;
+    converse(conversation, context)
+}
+
+/// Sends words of an administrator to the bot, waits as long as it takes, and prints the answer.
+pub(super) fn tell_bot(
+    context: &mut Context,
+    settings: &Settings,
+    id: RequestId,
+    user: UserName,
+    words: Vec<String>,
+) -> anyhow::Result<Exit> {
+    let request = Request::new(id, Timestamp::now(), user, Body::Command { argv: words });
+    let conversation = Handover::new(settings)
+        .send(&request, Patience::Endless)
+        .map_err(|lost| away(&lost))?;
     converse(conversation, context)
 }
 

@@ -7,6 +7,7 @@ pub mod facts;
 mod follow;
 pub mod frames;
 pub mod refs;
+pub mod repo;
 pub mod roster;
 
 use std::collections::BTreeSet;
@@ -28,7 +29,10 @@ use windlass_hooks::wire::{Body, Request};
 
 use self::facts::{NoFacts, Sources, Tag};
 use self::frames::Frames;
+use self::repo::{Desk, Write};
+use crate::exit::Exit;
 use crate::journal::JournalError;
+use crate::repository::RepositoryError;
 use crate::stop::Stopping;
 use crate::writer::{Handle, State, WriterError};
 
@@ -52,6 +56,8 @@ pub struct Commands {
     /// How many look-ups (disk, signatures) run at once.
     lookups: Arc<Semaphore>,
     stopping: Stopping,
+    /// Where administrators' commands on repositories are carried out.
+    desk: Option<Desk>,
 }
 
 /// Why a request got no decision. Nothing is on record then.
@@ -86,7 +92,15 @@ impl Commands {
             writer,
             lookups: Arc::new(Semaphore::new(cores.max(2))),
             stopping,
+            desk: None,
         }
+    }
+
+    /// The same, which also carries out what administrators ask of repositories.
+    #[must_use]
+    pub fn with_desk(mut self, desk: Desk) -> Self {
+        self.desk = Some(desk);
+        self
     }
 
     /// The way to the journal and the world.
@@ -131,6 +145,9 @@ impl Commands {
         frames: &Frames,
     ) -> Result<(), Trouble> {
         let start = Instant::now();
+        if is_of_repositories(argv) {
+            return self.repository(request, argv, refusals, frames).await;
+        }
         let command = match Command::parse(argv) {
             Ok(command) => command,
             Err(usage) => {
@@ -185,6 +202,65 @@ impl Commands {
             Err(refusal) => {
                 log_refusal(request, argv, &refusal, start);
                 frames.refused(&refusal, json).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out what an administrator asks of a repository. Who may ask is the door's affair.
+    async fn repository(
+        &self,
+        request: &Request,
+        argv: &[String],
+        refusals: Refusals,
+        frames: &Frames,
+    ) -> Result<(), Trouble> {
+        let start = Instant::now();
+        let write = match Write::parse(argv.get(1..).unwrap_or_default()) {
+            Ok(write) => write,
+            Err(usage) => {
+                frames.err(&usage.text).await;
+                frames.exit(usage.exit).await;
+                return Ok(());
+            }
+        };
+        let desk = self.desk.clone().filter(|_| refusals == Refusals::Told);
+        let Some(desk) = desk else {
+            let refused = refused(&not_here(argv), write.flags().json);
+            return self.refuse(request, argv, &refused, refusals, frames).await;
+        };
+        let json = write.flags().json;
+        let (lines, mut told) = tokio::sync::mpsc::unbounded_channel::<String>();
+        let (id, by) = (request.id.clone(), request.user.clone());
+        let doing = tokio::task::spawn_blocking(move || {
+            desk.carry_out(&write, id, &by, &mut |line| {
+                // Nobody listening is fine.
+                let _ = lines.send(format!("{line}\n"));
+            })
+        });
+        while let Some(line) = told.recv().await {
+            frames.err(&line).await;
+        }
+        match doing.await? {
+            Ok(outcome) => {
+                let words = escaped(&argv.join(" "));
+                tracing::info!(request.id = %request.id, user = %request.user, duration_ms = millis(start), "{}: {words} → done", request.user);
+                frames.out(&outcome.out).await;
+                frames.exit(0).await;
+            }
+            Err(RepositoryError::Refused(refusal)) => {
+                log_refusal(request, argv, &refusal, start);
+                frames.refused(&refusal, json).await;
+            }
+            Err(error) => {
+                let exit = if error.is_infrastructure() {
+                    Exit::Environment
+                } else {
+                    Exit::Failed
+                };
+                tracing::error!(request.id = %request.id, user = %request.user, %error, "{}: {error}", request.user);
+                frames.err(&format!("windlass: {error}\n")).await;
+                frames.exit(exit.code()).await;
             }
         }
         Ok(())
@@ -322,6 +398,11 @@ impl Commands {
         let _permit = self.lookups.acquire().await;
         Ok(tokio::task::spawn_blocking(what).await??)
     }
+}
+
+/// Whether words are an administrator's, about a repository: those are not for everybody who may speak to the bot.
+pub fn is_of_repositories(argv: &[String]) -> bool {
+    argv.first().is_some_and(|word| word == "repo")
 }
 
 /// A command that writes, and who asked for it.

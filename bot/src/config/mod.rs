@@ -121,6 +121,12 @@ impl Config {
         }
     }
 
+    /// Where clients find a repository, without the slash at the end; nothing where that is not configured.
+    pub fn url_of(&self, name: &RepositoryName) -> Option<String> {
+        let own = self.repository(name).and_then(|repository| repository.url.clone());
+        own.or_else(|| Some(format!("{}/repos/{name}", self.http.base_url()?)))
+    }
+
     /// The repository of this name.
     pub fn repository(&self, name: &RepositoryName) -> Option<&Repository> {
         self.repositories.iter().find(|repository| repository.name == *name)

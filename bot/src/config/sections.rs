@@ -65,6 +65,14 @@ pub struct Http {
     pub timeout: Duration,
 }
 
+impl Http {
+    /// How clients name this server, without the slash at the end.
+    pub fn base_url(&self) -> Option<String> {
+        let listening = || self.listen.map(|address| format!("http://{address}"));
+        self.url.clone().or_else(listening)
+    }
+}
+
 impl Default for Http {
     fn default() -> Self {
         Self {

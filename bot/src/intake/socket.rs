@@ -16,10 +16,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use windlass_core::refusal::Refusal;
 use windlass_core::reply::refused;
-use windlass_hooks::wire::{Frame, MAX_LINE, Request, WireError};
+use windlass_hooks::wire::{Body, Frame, MAX_LINE, Request, WireError};
 
 use crate::commands::frames::Frames;
-use crate::commands::{Commands, Refusals};
+use crate::commands::{Commands, Refusals, is_of_repositories};
 use crate::exit::Exit;
 use crate::stop::Stopping;
 
@@ -40,6 +40,8 @@ const THROWN_AWAY: u64 = 16 << 20;
 pub struct Door {
     /// The user ids that may speak for everybody.
     pub trusted: Vec<u32>,
+    /// Those of them that may change repositories as a whole: root's and the bot's.
+    pub admins: Vec<u32>,
     /// How many clients at once.
     pub most: usize,
     /// How long a client may take to say what it wants.
@@ -220,6 +222,19 @@ async fn answer(
         )
         .hint("ask over ssh, or run it as root or as the daemon's user");
         tracing::warn!(peer.uid = peer, user = %request.user, "user id {peer} may not speak for {}", request.user);
+        say(&mut write, &refused(&refusal, false).err, Exit::Failed).await;
+        return;
+    }
+    if let Body::Command { argv } = &request.body
+        && is_of_repositories(argv)
+        && !door.admins.contains(&peer)
+    {
+        let refusal = Refusal::new(
+            "not_trusted",
+            format!("Unix user id {peer} may not change repositories"),
+        )
+        .hint("on this machine, as root or as the daemon's user: windlass repo …");
+        tracing::warn!(peer.uid = peer, user = %request.user, "user id {peer} may not change repositories");
         say(&mut write, &refused(&refusal, false).err, Exit::Failed).await;
         return;
     }

@@ -54,6 +54,7 @@ type End = Box<dyn FnOnce(&World, &Ending<'_>) -> Vec<Event> + Send>;
 /// is true at the moment of the record.
 pub struct Story {
     cause: Cause,
+    taken_over: Option<Generation>,
     begin: Begin,
     end: End,
 }
@@ -71,9 +72,17 @@ impl Story {
     pub fn new(cause: Cause) -> Self {
         Self {
             cause,
+            taken_over: None,
             begin: Box::new(|_, _| Ok(Vec::new())),
             end: Box::new(|_, _| Vec::new()),
         }
+    }
+
+    /// The repository was taken over from somebody else: it starts from this generation, which need not be the newest on record.
+    #[must_use]
+    pub fn taken_over(mut self, from: Generation) -> Self {
+        self.taken_over = Some(from);
+        self
     }
 
     /// What goes on record with `ChangeStarted`; a refusal keeps the change from being begun.
@@ -107,7 +116,12 @@ pub fn change(
     story: Story,
 ) -> Result<Switched, RepositoryError> {
     crash::point("commit.begin");
-    let Story { cause, begin, end } = story;
+    let Story {
+        cause,
+        taken_over,
+        begin,
+        end,
+    } = story;
     let name = repository.name().clone();
     let record = {
         let name = name.clone();
@@ -119,7 +133,9 @@ pub fn change(
             changing.generation
         )));
     }
-    repository.check_known(&record)?;
+    if taken_over.is_none_or(|from| repository.current().ok() != Some(Some(from))) {
+        repository.check_known(&record)?;
+    }
     let generation = Generation(record.generation.0 + 1);
     let started = {
         let (name, cause) = (name.clone(), cause.clone());

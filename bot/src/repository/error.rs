@@ -22,10 +22,10 @@ pub enum RepositoryError {
         error: io::Error,
     },
     /// There is no generation yet.
-    #[error("repository {0} was not made yet\n\nhint: windlass repo init {0}")]
+    #[error("repository {0} was not made yet\n\nhint: windlass repo init -b {0}")]
     NotMade(RepositoryName),
     /// It was made before.
-    #[error("repository {0} is there already: generation {1}\n\nhint: windlass repo log {0}")]
+    #[error("repository {0} is there already: generation {1}\n\nhint: windlass repo log -b {0}")]
     Made(RepositoryName, Generation),
     /// Somebody else writes there.
     #[error("{0}")]
@@ -49,7 +49,7 @@ pub enum RepositoryError {
     Damaged(String),
     /// Somebody else commits at this moment.
     #[error(
-        "repository {0} is being changed at this moment\n\nhint: try again when that is done; windlass repo log {0} shows what came of it"
+        "repository {0} is being changed at this moment\n\nhint: try again when that is done; windlass repo log -b {0} shows what came of it"
     )]
     Busy(RepositoryName),
     /// The journal cannot be written.

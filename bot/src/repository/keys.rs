@@ -58,7 +58,42 @@ fn fingerprint_of(cert: &Cert) -> Result<Fingerprint, RepositoryError> {
         .map_err(|error| key_error("the key's fingerprint", &error))
 }
 
+/// A public key, for people and programs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Described {
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// What it is called.
+    pub user_ids: Vec<String>,
+    /// When it was made.
+    pub made_at: Timestamp,
+}
+
 impl Keys {
+    /// What the keys in a text are.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn described(text: &str) -> Result<Vec<Described>, RepositoryError> {
+        const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
+        let one = |block: &str| {
+            let cert = Cert::from_bytes(block).map_err(|error| key_error("a public key", &error))?;
+            let made_at = cert.primary_key().key().creation_time();
+            Ok(Described {
+                fingerprint: fingerprint_of(&cert)?,
+                user_ids: cert
+                    .userids()
+                    .map(|id| windlass_core::escape::escaped_bytes(id.userid().value()))
+                    .collect(),
+                made_at: Timestamp::try_from(made_at).map_err(|error| key_error("a public key", &error))?,
+            })
+        };
+        text.split_inclusive(END)
+            .filter(|block| block.contains(END))
+            .map(one)
+            .collect()
+    }
+
     /// Those of a repository.
     pub fn of(dirs: &Dirs) -> Self {
         Self {
@@ -107,7 +142,7 @@ impl Keys {
         let path = self.path(fingerprint, "key");
         let what = format!("the signing key {}", path.display());
         let text = files::read_at_most(&path, LARGEST).map_err(|error| {
-            let hint = "hint: a backup has it (windlass restore); windlass repo key rotate --lost makes a new one";
+            let hint = "hint: a backup has it (windlass restore); windlass repo key rotate makes a new one";
             RepositoryError::Key(format!("{what} cannot be read: {error}\n\n{hint}"))
         })?;
         let cert = Cert::from_bytes(&text).map_err(|error| key_error(&what, &error))?;
@@ -177,6 +212,15 @@ impl Keys {
         files::replace(&path, text.as_bytes(), 0o644).map_err(RepositoryError::file(&path))
     }
 
+    /// Removes a key that never signed a generation.
+    pub(super) fn discard(&self, fingerprint: &Fingerprint) -> Result<(), RepositoryError> {
+        for extension in ["key", "asc"] {
+            let path = self.path(fingerprint, extension);
+            files::remove(&path).map_err(RepositoryError::file(&path))?;
+        }
+        Ok(())
+    }
+
     /// Removes the secret halves of all keys but one, and both halves of those that are not `wanted` either.
     pub(super) fn forget(&self, in_use: &Fingerprint, wanted: &BTreeSet<Fingerprint>) -> Result<(), RepositoryError> {
         for key in self.list()?.iter().filter(|key| *key != in_use) {
@@ -192,11 +236,6 @@ impl Keys {
 }
 
 impl Signer {
-    /// The key.
-    pub(super) fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
-
     /// A detached signature over some bytes, in binary.
     pub(super) fn sign(&self, bytes: &[u8], now: Timestamp) -> Result<Vec<u8>, RepositoryError> {
         let mut signature = Vec::new();

@@ -17,9 +17,6 @@ use super::{RepositoryError, files};
 /// The file's name.
 pub(super) const NAME: &str = "windlass.json";
 
-/// The name of its signature.
-pub(super) const SIGNATURE: &str = "windlass.json.asc";
-
 /// The most that is read of it: a generation of a hundred thousand packages that all came at once stays below.
 const LARGEST: u64 = 64 << 20;
 

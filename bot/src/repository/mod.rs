@@ -5,20 +5,28 @@
 //! the journal around it; [`Repository::recover`] says after a crash what became of it. Reading metadata, ours and others', is
 //! `rpmmd`'s.
 
+mod admin;
 mod change;
 mod content;
+mod describe;
 mod dirs;
 mod error;
 mod files;
+mod gc;
+mod import;
+mod incoming;
 mod keys;
 mod lock;
 mod manifest;
+mod plans;
 mod pool;
 mod prepare;
 mod recover;
 pub mod rpmmd;
+mod shipped;
 mod sign;
 mod switch;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,15 +37,21 @@ use windlass_core::repository::Content;
 use windlass_core::rpm::Package;
 use windlass_hooks::settings::Paths;
 
+pub use self::admin::Meant;
 pub use self::change::{Ending, POINTS, Story, change, recover_all};
 pub use self::dirs::{Dirs, source_directory};
 pub use self::error::RepositoryError;
+pub use self::gc::Garbage;
+pub use self::import::{Bad, Found, Import, Versions};
+pub use self::incoming::Files;
 pub use self::keys::Keys;
 pub use self::lock::CommitLock;
 pub use self::manifest::{Manifest, seal};
-pub use self::prepare::{Change, Files, Prepared, Stamp};
+pub use self::plans::{Difference, differences};
+pub use self::prepare::{Change, Prepared, Stamp};
 pub use self::recover::Recovered;
 pub use self::switch::Switched;
+pub use self::verify::{Scope, Verified};
 use crate::config::{self, Config};
 
 /// All repositories that are configured.

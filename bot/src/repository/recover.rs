@@ -6,8 +6,8 @@ use std::sync::Arc;
 use windlass_core::id::Generation;
 use windlass_core::repository::record::{Changing, RepositoryRecord};
 
+use super::incoming::POOLED;
 use super::manifest::{Manifest, seal_on_disk};
-use super::prepare::POOLED;
 use super::{CommitLock, Repository, RepositoryError, Switched, files, pool};
 
 /// The most that is read of the list of what is new in the pool.
@@ -34,16 +34,18 @@ impl Repository {
         files::remove(&link).map_err(RepositoryError::file(&link))?;
         let recovered = match &record.changing {
             None => Recovered::Nothing,
-            Some(changing) => match self.finished(changing)? {
-                Some(switched) => Recovered::Finished(Box::new(switched)),
-                None => {
+            Some(changing) => {
+                if let Some(switched) = self.finished(changing)? {
+                    Recovered::Finished(Box::new(switched))
+                } else {
                     self.undo(changing.generation)?;
                     Recovered::Undone(changing.clone())
                 }
-            },
+            }
         };
         let staging = self.dirs.staging();
         files::remove(&staging).map_err(RepositoryError::file(&staging))?;
+        self.tidy_keys()?;
         Ok(recovered)
     }
 
@@ -132,7 +134,7 @@ impl Repository {
     pub(super) fn foreign(&self, what: &str) -> RepositoryError {
         let name = &self.name;
         RepositoryError::Foreign(format!(
-            "somebody else writes to repository {name}: {what}\n\nhint: find out who (a second bot, a restored backup) and stop it; then `windlass repo rollback {name} N --take-over`\n      makes a new generation with the content of generation N, and moves what is unknown aside"
+            "somebody else writes to repository {name}: {what}\n\nhint: find out who (a second bot, a restored backup) and stop it; then `windlass repo rollback N --take-over -b {name}`\n      makes a new generation with the content of generation N, and moves what is unknown aside"
         ))
     }
 

@@ -27,11 +27,15 @@ const MOST_BYTES: u32 = 64 << 20;
 /// The region that a signature header is.
 const REGION: u32 = 62;
 
-/// The signature over the main header by an EdDSA or DSA key.
+/// The signature over the main header by an `EdDSA` or DSA key.
 const DSA_HEADER: u32 = 267;
 
 /// What goes: signatures over the main header, over header and payload, and the room that was left for some.
 const SIGNATURES: [u32; 8] = [DSA_HEADER, 268, 278, 1002, 1005, 1006, 1008, 999];
+
+/// How many bytes header and payload have, small and large.
+const SIZE: u32 = 1000;
+const LONG_SIZE: u32 = 270;
 
 /// rpm's number of the type of raw bytes.
 const BIN: u32 = 7;
@@ -51,6 +55,30 @@ pub(super) struct Signed {
 pub(super) fn read_header(path: &Path) -> Result<Header, RepositoryError> {
     let file = open(path)?;
     header::read(&mut BufReader::new(file)).map_err(|error| bad(path, error))
+}
+
+/// Reads a package's headers, and sees that all of the payload is there that the signature header speaks of.
+pub(super) fn read_whole(path: &Path) -> Result<Header, RepositoryError> {
+    let header = read_header(path)?;
+    let mut source = open(path)?;
+    let size = source.metadata().map_err(RepositoryError::file(path))?.len();
+    source
+        .seek(SeekFrom::Start(LEAD as u64))
+        .map_err(RepositoryError::file(path))?;
+    let entries = Entries::read(&mut BufReader::new(source)).map_err(|error| bad(path, error))?;
+    let told = entries.0.iter().find_map(|entry| match (entry.tag, entry.data.len()) {
+        (SIZE, 4) => Some(u64::from(word(&entry.data, 0))),
+        (LONG_SIZE, 8) => Some((u64::from(word(&entry.data, 0)) << 32) | u64::from(word(&entry.data, 4))),
+        _ => None,
+    });
+    let there = size.saturating_sub(header.about.header_range.start);
+    match told {
+        Some(told) if told != there => Err(bad(
+            path,
+            format!("header and payload are {there} bytes, and {told} are announced: it is cut off, or more is in it"),
+        )),
+        _ => Ok(header),
+    }
 }
 
 fn open(path: &Path) -> Result<File, RepositoryError> {

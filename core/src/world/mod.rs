@@ -208,6 +208,11 @@ impl World {
         self.repositories.get(repository)
     }
 
+    /// All repositories of which something is on record.
+    pub fn repositories(&self) -> impl Iterator<Item = (&RepositoryName, &RepositoryRecord)> {
+        self.repositories.iter()
+    }
+
     /// What is known of a tag.
     pub fn tag(&self, source: &SourcePath, tag: &TagName) -> Option<&KnownTag> {
         self.tags.get(&(source.clone(), tag.clone()))

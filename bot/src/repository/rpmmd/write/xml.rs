@@ -1,4 +1,4 @@
-//! What the metadata says of one package, as XML, in createrepo_c's words.
+//! What the metadata says of one package, as XML, in `createrepo_c`'s words.
 //!
 //! Texts come from packages and are not trusted: what XML cannot hold is left out, everything else is escaped. So `<` and
 //! `>` stand in no text, and the end of a package can be looked for.
@@ -9,7 +9,7 @@ use windlass_core::rpm::{Artifact, Comparison, Dependency, Evr, FileKind, Requir
 
 use super::Entry;
 
-/// How many changelog entries are listed, the newest: as many as createrepo_c has.
+/// How many changelog entries are listed, the newest: as many as `createrepo_c` has.
 const CHANGELOGS: usize = 10;
 
 /// A text as content or attribute.
@@ -22,8 +22,7 @@ pub(super) fn text(raw: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\r' => out.push_str("&#13;"),
-            '\n' | '\t' => out.push(c),
-            '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'.. => out.push(c),
+            '\n' | '\t' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'.. => out.push(c),
             _ => {}
         }
     }
@@ -142,7 +141,7 @@ fn version(evr: &Evr) -> String {
     out
 }
 
-/// Whether a file is listed in primary too: createrepo_c's rule, which resolvers rely on.
+/// Whether a file is listed in primary too: `createrepo_c`'s rule, which resolvers rely on.
 fn is_primary(path: &str) -> bool {
     path.starts_with("/etc/") || path == "/usr/lib/sendmail" || path.contains("bin/")
 }
