@@ -31,6 +31,11 @@ impl GitObjects {
         })
     }
 
+    /// What a store that is open already gives.
+    pub fn of(store: RawStore) -> Self {
+        Self { store, stop: None }
+    }
+
     /// The same, which gives nothing more once the flag is set.
     #[must_use]
     pub fn until(mut self, stop: StopFlag) -> Self {

@@ -12,8 +12,8 @@
 //! * [`push`]: a pushed tag and its options
 //! * [`access`]: lists, groups, votes, and who may touch a package
 //! * [`task`]: subtasks, states, transitions
-//! * [`rpm`] (feature `repository`): versions and their order, dependencies, what a package's header says
-//! * [`repository`]: what is on record of a repository; with the feature: its index, plans, unmet dependencies, closures
+//! * [`rpm`] (feature `task`): versions and their order, dependencies, what a package's header says
+//! * [`repository`] (feature `task`): what is on record of a repository, its index, plans, unmet dependencies, closures
 //! * `command` (feature): the one grammar of commands
 //! * [`queue`] (feature `task`): what runs next, from a snapshot
 //! * `event`, `world`, `decide`, `reply` (feature `task`): what is on record; all of it folded; what a command leads to; how it is answered
@@ -38,8 +38,9 @@ pub mod reason;
 pub mod refusal;
 #[cfg(feature = "task")]
 pub mod reply;
+#[cfg(feature = "task")]
 pub mod repository;
-#[cfg(feature = "repository")]
+#[cfg(feature = "task")]
 pub mod rpm;
 #[cfg(feature = "signing")]
 pub mod signing;

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use windlass_core::decide::{Actor, Facts, GoodTag, Limits, RepositoryFacts, Stages, TagFacts};
-use windlass_core::id::{ObjectId, SourcePath, TagName, UserName};
+use windlass_core::gear;
+use windlass_core::id::{ObjectId, PackageName, SourcePath, TagName, UserName};
 use windlass_core::push::TagPushed;
 use windlass_core::refusal::Refusal;
+use windlass_core::rpm::Evr;
 use windlass_core::signing::{BuildAsked, Policy, Treatment, Verdict};
 use windlass_core::task::SignedBy;
 use windlass_hooks::claims::{Ledger, LedgerError};
@@ -19,6 +21,7 @@ use windlass_hooks::settings::{BuildPolicy, Paths, Settings};
 use super::refs;
 use super::roster::Roster;
 use crate::config::Config;
+use crate::git::GitObjects;
 
 /// Where facts come from.
 #[derive(Debug)]
@@ -232,15 +235,19 @@ impl Sources {
             return Ok(TagFacts::Other);
         }
         Ok(match signer.owner {
-            Some(owner) => TagFacts::Good(GoodTag {
-                object: object.clone(),
-                commit: facts.commit,
-                signer: SignedBy {
-                    owner,
-                    fingerprint: signer.fingerprint,
-                },
-                package: None,
-            }),
+            Some(owner) => {
+                let (package, evr) = said(store, object);
+                TagFacts::Good(GoodTag {
+                    object: object.clone(),
+                    commit: facts.commit,
+                    signer: SignedBy {
+                        owner,
+                        fingerprint: signer.fingerprint,
+                    },
+                    package,
+                    evr,
+                })
+            }
             None => TagFacts::Refused(vec![nobodys(tag)]),
         })
     }
@@ -248,6 +255,17 @@ impl Sources {
     fn keyring(&self) -> Result<Keyring, JudgeError> {
         Ok(Keyring::of(&self.paths.people(), self.allowed_signers.as_deref())?)
     }
+}
+
+/// The source package and its version, where the tagged spec tells them for certain. What cannot be exported is told by the stage
+/// that tries.
+fn said(store: RawStore, tag: &ObjectId) -> (Option<PackageName>, Option<Evr>) {
+    let Ok(preamble) = gear::preamble(&GitObjects::of(store), tag, &gear::Limits::default()) else {
+        return (None, None);
+    };
+    let name = preamble.name.as_ref().filter(|name| name.certain);
+    let package = name.and_then(|name| name.text.parse().ok());
+    (package, preamble.evr().and_then(|evr| evr.parse().ok()))
 }
 
 fn nobodys(tag: &TagName) -> Refusal {

@@ -122,6 +122,7 @@ impl Draft<'_> {
                 .parse()
                 .map_err(|error: crate::id::BadId| Refusal::new("bad_name", error.to_string()))?,
         };
+        self.version_may_come(self.task.next_subtask, &package, good)?;
         let action = Action::Build {
             source: source.clone(),
             tag: tag.clone(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{ArchName, GroupName, ObjectId, PackageName, RepositoryName, SourcePath, TagName, UserName};
 use crate::refusal::Refusal;
+use crate::rpm::Evr;
 use crate::task::SignedBy;
 
 /// Who asks.
@@ -99,4 +100,6 @@ pub struct GoodTag {
     pub signer: SignedBy,
     /// The source package's name, where it can be told before a build; else the source repository's name stands for it.
     pub package: Option<PackageName>,
+    /// The source package's epoch, version and release, where the spec alone tells them.
+    pub evr: Option<Evr>,
 }

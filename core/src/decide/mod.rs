@@ -7,6 +7,7 @@
 
 mod content;
 mod draft;
+mod early;
 mod facts;
 mod lists;
 mod push;

@@ -90,6 +90,7 @@ impl Draft<'_> {
                 tag,
                 object,
                 signer,
+                package,
                 ..
             } = &subtask.action
             else {
@@ -121,6 +122,11 @@ impl Draft<'_> {
                     ),
                 ));
             }
+            self.version_may_come(subtask.number, package, good)
+                .map_err(|mut refusal| {
+                    refusal.message = format!("subtask {}: {}", subtask.number, refusal.message);
+                    refusal
+                })?;
         }
         Ok(())
     }

@@ -43,6 +43,7 @@ pub(crate) fn signed_by(owner: &str, text: &str) -> TagFacts {
             fingerprint: "A".repeat(40).parse().unwrap(),
         },
         package: None,
+        evr: None,
     })
 }
 
