@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::bubble::{BUILDER, HOST};
 use super::macros::Target;
@@ -53,8 +53,8 @@ const GROUPS: &[(&str, u32)] = &[
 /// The links that make old places stand for those in `/usr`.
 const MERGED: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
-/// What the tree of a build gets. `tree` is where the host's `/usr` and `/etc` are taken from, `cache` what `ldconfig` made for it.
-pub(super) fn furnishing(tree: &Path, target: &Target, macros: &str, cache: Option<&[u8]>) -> Furnishing {
+/// What the tree of a build gets. `tree` is where the host's `/usr` and `/etc` are taken from.
+pub(super) fn furnishing(tree: &Path, target: &Target, macros: &str, copies: Vec<(String, PathBuf)>) -> Furnishing {
     let mut passwd = String::new();
     let mut group = String::new();
     for (name, uid, gid, home) in USERS
@@ -89,13 +89,11 @@ pub(super) fn furnishing(tree: &Path, target: &Target, macros: &str, cache: Opti
         text("etc/shells", "/bin/sh\n/bin/bash\n".to_owned()),
         text("etc/rpm/macros", macros.to_owned()),
     ];
-    if let Some(cache) = cache {
-        files.push(("etc/ld.so.cache".to_owned(), cache.to_vec()));
-    }
     files.extend(target.programs());
     Furnishing {
         files,
         links: links(tree),
+        copies,
     }
 }
 

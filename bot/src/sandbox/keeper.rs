@@ -136,6 +136,11 @@ impl Keeper<'_> {
                 self.tree = Some(Tree::furnish(&furniture, self.limits.range)?);
                 done(Answer::Done)
             }
+            Order::Place { path } => {
+                let path = self.tree()?.path(&path);
+                io::copy(&mut File::from(had(file)?), &mut File::create_new(path)?)?;
+                done(Answer::Done)
+            }
             Order::Unpack => {
                 let newest = unpack::sources(File::from(had(file)?), &self.tree()?.sources(), self.owner())?;
                 done(Answer::Unpacked { newest })

@@ -97,7 +97,7 @@ impl Builder {
 
     /// What the tree of a build for an architecture has beside `/usr`.
     pub(crate) fn furnishing(&self, target: &Target, macros: &str, host: &Host) -> session::Furnishing {
-        etc::furnishing(&self.tree(), target, macros, host.loader_cache.as_deref())
+        etc::furnishing(&self.tree(), target, macros, host.state.clone())
     }
 
     /// The settings.

@@ -1,8 +1,11 @@
 //! The bot's side of one sandbox: started with limits, told what to do, looked at while it does, and gone when this goes.
 
+use std::fmt;
+use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -77,6 +80,16 @@ pub(crate) enum SandboxError {
     Broken(String),
 }
 
+impl fmt::Display for SandboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("it was stopped"),
+            Self::Limit(limit) => write!(f, "the sandbox ran into a limit: {limit:?}"),
+            Self::Refused(message) | Self::Broken(message) => f.write_str(message),
+        }
+    }
+}
+
 impl From<io::Error> for SandboxError {
     fn from(error: io::Error) -> Self {
         Self::Broken(format!("the sandbox: {error}"))
@@ -85,7 +98,7 @@ impl From<io::Error> for SandboxError {
 
 impl Sandbox {
     /// Starts one.
-    pub(crate) fn start(builder: &Builder, furniture: Furnishing, stop: &StopFlag) -> Result<Self, SandboxError> {
+    pub(crate) fn start(builder: &Builder, furnishing: Furnishing, stop: &StopFlag) -> Result<Self, SandboxError> {
         let settings = builder.settings();
         let range = rustix::process::geteuid().is_root();
         let slot = Slot::take(&ids::directory(range, &builder.directory), settings.first_id)?;
@@ -136,12 +149,16 @@ impl Sandbox {
         let furniture = Furniture {
             usr: builder.usr().display().to_string(),
             disk: settings.disk.bytes(),
-            files: furniture.files,
-            links: furniture.links,
+            files: furnishing.files,
+            links: furnishing.links,
         };
-        sandbox.expect(&Order::Furnish(furniture), None, |answer| {
-            matches!(answer, Answer::Done)
-        })?;
+        let done = |answer: &Answer| matches!(answer, Answer::Done);
+        sandbox.expect(&Order::Furnish(furniture), None, done)?;
+        for (path, file) in furnishing.copies {
+            let from =
+                File::open(&file).map_err(|error| SandboxError::Broken(format!("{}: {error}", file.display())))?;
+            sandbox.expect(&Order::Place { path }, Some(from.as_fd()), done)?;
+        }
         Ok(sandbox)
     }
 
@@ -214,7 +231,7 @@ impl Sandbox {
     }
 
     /// Opens a plain file of the tree.
-    pub(crate) fn read(&mut self, path: &str) -> Result<std::fs::File, SandboxError> {
+    pub(crate) fn read(&mut self, path: &str) -> Result<File, SandboxError> {
         match self.ask(&Order::Read { path: path.to_owned() }, None)? {
             (Answer::Opened, Some(file)) => Ok(file.into()),
             (other, _) => Err(odd(&other)),
@@ -301,6 +318,8 @@ pub(crate) struct Furnishing {
     pub(crate) files: Vec<(String, Vec<u8>)>,
     /// Links: path and target.
     pub(crate) links: Vec<(String, String)>,
+    /// Files that are copied: their paths in the tree, and what they are copies of.
+    pub(crate) copies: Vec<(String, PathBuf)>,
 }
 
 fn odd(answer: &Answer) -> SandboxError {

@@ -27,6 +27,11 @@ pub(super) enum Order {
     Mapped,
     /// Make the file systems.
     Furnish(Furniture),
+    /// Write the file that comes with this into the tree.
+    Place {
+        /// Where, relative to the root; the directory is there.
+        path: String,
+    },
     /// Unpack the archive that comes with this into the sources' directory.
     Unpack,
     /// Keep the package that comes with this for the next installation.

@@ -8,8 +8,9 @@ mod scan;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -31,7 +32,16 @@ use crate::stages::StopFlag;
 pub const NAME: &str = "windlass-host";
 
 /// Raised when what is scanned or written changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// Where rpm has its database in a root.
+const RPM: &str = "var/lib/rpm";
+
+/// The copy of it beside the package, as it is when the package is installed.
+const DATABASE: &str = "rpm";
+
+/// The largest file of those.
+const LARGEST: u64 = 256 << 20;
 
 /// Where a host has its libraries, below its tree.
 const LIBRARIES: [&str; 7] = [
@@ -75,8 +85,8 @@ pub struct Host {
     pub index: Arc<Index>,
     /// Its file; the directory that holds it is a repository.
     pub file: PathBuf,
-    /// What the loader looks libraries up in.
-    pub(crate) loader_cache: Option<Vec<u8>>,
+    /// What a root has in which the package is installed: the loader's cache, rpm's database. Paths in the root, and files.
+    pub(super) state: Vec<(String, PathBuf)>,
 }
 
 /// Found once, and again when the signs of its change are seen.
@@ -166,13 +176,20 @@ impl Host {
             ..Package::clone(&header.package)
         };
         let package = Arc::new(package);
+        let mut state = vec![("etc/ld.so.cache".to_owned(), directory.join("ld.so.cache"))];
+        for entry in fs::read_dir(directory.join(DATABASE))? {
+            let entry = entry?;
+            if let Some(name) = entry.file_name().to_str() {
+                state.push((format!("{RPM}/{name}"), entry.path()));
+            }
+        }
         Ok(Self {
             digest,
             index: Arc::new(Index::of([Arc::clone(&package)])),
             package,
             header,
             file,
-            loader_cache: fs::read(directory.join("ld.so.cache")).ok(),
+            state,
         })
     }
 
@@ -193,13 +210,12 @@ impl Host {
         installed(&tree, &mut all)?;
         let digest = hex(&all.finalize());
         let directory = place(builder, target, &digest);
-        if !directory.join("ld.so.cache").is_file() {
+        if !directory.join(DATABASE).is_dir() {
             let parent = directory.parent().unwrap_or(&directory).to_owned();
             fs::create_dir_all(&parent)?;
             let new = tempfile::Builder::new().prefix(".new-").tempdir_in(&parent)?;
             package::write(new.path(), target, &digest, &provides)?;
-            let cache = loader_cache(builder, target).map_err(|error| io::Error::other(format!("{error:?}")))?;
-            fs::write(new.path().join("ld.so.cache"), cache)?;
+            furnish(builder, target, &digest, new.path()).map_err(|error| io::Error::other(error.to_string()))?;
             // The repository is for other programs to read, as for who serves it.
             fs::set_permissions(new.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
             if directory.exists() {
@@ -208,7 +224,7 @@ impl Host {
             match fs::rename(new.path(), &directory) {
                 Ok(()) => drop(new.keep()),
                 // Somebody else was quicker.
-                Err(_) if directory.join("ld.so.cache").is_file() => {}
+                Err(_) if directory.join(DATABASE).is_dir() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -225,34 +241,51 @@ impl Host {
     }
 }
 
-/// What `ldconfig` makes of the host's libraries.
-fn loader_cache(builder: &Builder, target: &Target) -> Result<Vec<u8>, SandboxError> {
+/// What a root is like in which the package in this directory is installed, put beside it.
+fn furnish(builder: &Builder, target: &Target, digest: &str, directory: &Path) -> Result<(), SandboxError> {
     let macros = target.macros(&builder.settings, &Values::default());
-    let furnishing = etc::furnishing(&builder.tree(), target, &macros, None);
+    let furnishing = etc::furnishing(&builder.tree(), target, &macros, Vec::new());
     let mut sandbox = Sandbox::start(builder, furnishing, &StopFlag::new()?)?;
+    as_root(&mut sandbox, target, &["ldconfig"])?;
+    let package = File::open(directory.join(package::file_name(target, digest)))?;
+    sandbox.bring("host.rpm", package.as_fd())?;
+    let install = ["rpm", "-i", "--nosignature", "/run/packages/host.rpm"];
+    as_root(&mut sandbox, target, &install)?;
+    let copy = |from: File, to: PathBuf| -> io::Result<()> {
+        io::copy(&mut io::Read::take(from, LARGEST), &mut File::create_new(to)?)?;
+        Ok(())
+    };
+    copy(sandbox.read("etc/ld.so.cache")?, directory.join("ld.so.cache"))?;
+    let database = directory.join(DATABASE);
+    fs::create_dir(&database)?;
+    for name in sandbox.names(RPM, 100)? {
+        if name != ".rpm.lock" {
+            copy(sandbox.read(&format!("{RPM}/{name}"))?, database.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+fn as_root(sandbox: &mut Sandbox, target: &Target, words: &[&str]) -> Result<(), SandboxError> {
     let mut log = tempfile::tempfile()?;
     let command = Command {
         role: Role::Root,
-        argv: target.command(&["ldconfig"]),
+        argv: target.command(words),
         env: Target::root_environment(),
         log: 64 << 10,
     };
-    let ended = sandbox.run(command, std::os::fd::AsFd::as_fd(&log))?;
-    if ended.code != Some(0) {
-        let mut said = String::new();
-        let _ = io::Seek::rewind(&mut log);
-        let _ = io::Read::read_to_string(&mut log, &mut said);
-        let said = windlass_core::escape::escaped(said.trim());
-        return Err(SandboxError::Broken(format!(
-            "ldconfig failed in the build root: {said}"
-        )));
+    let ended = sandbox.run(command, log.as_fd())?;
+    if ended.code == Some(0) {
+        return Ok(());
     }
-    let mut cache = Vec::new();
-    io::Read::read_to_end(
-        &mut io::Read::take(sandbox.read("etc/ld.so.cache")?, 16 << 20),
-        &mut cache,
-    )?;
-    Ok(cache)
+    let mut said = Vec::new();
+    io::Seek::rewind(&mut log)?;
+    io::Read::read_to_end(&mut log, &mut said)?;
+    let said = windlass_core::escape::escaped_bytes(said.trim_ascii());
+    let program = words.first().copied().unwrap_or_default();
+    Err(SandboxError::Broken(format!(
+        "{program} failed in the build root: {said}"
+    )))
 }
 
 /// The list of what is installed, as its package manager keeps it.

@@ -96,7 +96,8 @@ impl<'o> Work<'o> {
             self.started = Some(Started {
                 sandbox,
                 date,
-                installed: Vec::new(),
+                // It came with the tree.
+                installed: vec![self.host.package.nevra()],
             });
         }
         match &mut self.started {
