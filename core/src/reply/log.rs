@@ -221,7 +221,6 @@ pub fn outcome_text(outcome: &ArchOutcome) -> String {
 }
 
 /// A plan in short, as it goes on record.
-#[cfg(feature = "repository")]
 pub fn plan_summary(plan: &crate::repository::Plan) -> PlanSummary {
     use crate::task::Counts;
     let counts = |plan: &crate::repository::ArchPlan| Counts {

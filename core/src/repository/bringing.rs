@@ -1,7 +1,5 @@
 //! What subtasks bring, thought up, for the tests of this folder.
 
-#![expect(clippy::unwrap_used, reason = "a text that is no package is a mistake in the test")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,7 +1,5 @@
 //! Packages that are thought up, for the tests of this folder.
 
-#![expect(clippy::unwrap_used, reason = "a text that is no package is a mistake in the test")]
-
 use std::sync::Arc;
 
 use crate::rpm::{Comparison, Dependency, Evr, File, FileKind, Package};
