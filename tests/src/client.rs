@@ -20,11 +20,14 @@ impl Client {
             dir: world.dir().join(name),
             arch: arch.to_owned(),
         };
-        let config = world.windlass(["repo", "client-config", repository]).run()?.ok()?;
-        for folder in ["root/etc/yum.repos.d", "root/etc/zypp/repos.d"] {
+        for (folder, option) in [
+            ("root/etc/yum.repos.d", None),
+            ("root/etc/zypp/repos.d", Some("--zypper")),
+        ] {
+            let print = world.windlass(["repo", "client-config", "-b", repository]).args(option);
             let folder = client.dir.join(folder);
             std::fs::create_dir_all(&folder)?;
-            std::fs::write(folder.join(format!("{repository}.repo")), &config.stdout)?;
+            std::fs::write(folder.join(format!("{repository}.repo")), print.run()?.ok()?.stdout)?;
         }
         Ok(client)
     }

@@ -19,6 +19,7 @@ pub mod pipeline;
 pub mod proc;
 pub mod process;
 pub mod programs;
+pub mod reader;
 pub mod settings;
 pub mod specs;
 pub mod sshd;

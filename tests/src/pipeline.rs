@@ -53,7 +53,7 @@ impl World {
         world.set("http", "listen", &format!("\"127.0.0.1:{}\"", free_port()?))?;
         settings(&world)?;
         for repository in ["main", "stable"] {
-            world.windlass(["repo", "init", repository]).run()?.ok()?;
+            world.windlass(["repo", "init", "-b", repository]).run()?.ok()?;
         }
         world.populate()?;
         Ok(world)
@@ -155,9 +155,34 @@ impl World {
             .with_context(|| format!("no task is named: {ran}"))
     }
 
-    /// The packages of a repository on one architecture, as `repo ls` lists them.
+    /// The packages of a repository on one architecture, or `source`, as name-version-release.arch.
     pub fn listed(&self, repository: &str, arch: &str) -> anyhow::Result<Vec<String>> {
-        let ran = self.windlass(["repo", "ls", repository, "--arch", arch]).run()?.ok()?;
-        Ok(ran.out().lines().map(str::to_owned).collect())
+        let ran = self.windlass(["repo", "ls", "-b", repository, "--arch", arch, "--json"]);
+        let json = ran.run()?.ok()?.json()?;
+        let list = json.as_array().with_context(|| format!("no list: {json}"))?;
+        let text = |package: &serde_json::Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
+        let mut names: Vec<String> = list
+            .iter()
+            .map(|package| {
+                format!(
+                    "{}-{}.{}",
+                    text(package, "name"),
+                    text(package, "evr"),
+                    text(package, "arch")
+                )
+            })
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The generation that a repository is at.
+    pub fn generation(&self, repository: &str) -> anyhow::Result<u64> {
+        let current = std::fs::read_link(self.repository_dir(repository).join("current"))?;
+        let number = current
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.parse().ok());
+        number.with_context(|| format!("'{}' names no generation", current.display()))
     }
 }
