@@ -9,23 +9,18 @@ pub(super) const BUILDER: u32 = 1000;
 /// The name of every sandbox' host.
 pub(crate) const HOST: &str = "build.invalid";
 
-/// What installing packages needs no right to. Without these a scriptlet cannot mount, load, trace or change limits.
-const NOT_FOR_ROOT: [&str; 15] = [
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_TIME",
-    "CAP_SYS_NICE",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_MKNOD",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_IPC_LOCK",
-    "CAP_SYSLOG",
+/// What installing packages needs a right to, as the root of a user namespace. Nothing of it lets a scriptlet mount, load or trace.
+const FOR_ROOT: [&str; 10] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
 ];
 
 /// The arguments that run a job in a tree.
@@ -43,8 +38,9 @@ pub(super) fn arguments(job: &Job, tree: &Tree) -> Vec<String> {
         Role::Root => {
             list.bind("--bind", tree, "");
             list.bind("--ro-bind", tree, "../packages");
-            for capability in NOT_FOR_ROOT {
-                list.all(&["--cap-drop", capability]);
+            list.all(&["--cap-drop", "ALL"]);
+            for capability in FOR_ROOT {
+                list.all(&["--cap-add", capability]);
             }
         }
         Role::Builder => {

@@ -5,6 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
 /// The groups of one sandbox: one directory for each controller, or one for all. Dropped, they are removed.
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
@@ -100,6 +103,11 @@ impl Cgroups {
         self.memory.is_some()
     }
 
+    /// Whether processes are counted for the whole build.
+    pub(super) fn counts_processes(&self) -> bool {
+        self.pids.is_some()
+    }
+
     /// Puts a process in, with all that it starts.
     pub(super) fn add(&self, process: u32) -> io::Result<()> {
         for directory in self.directories() {
@@ -135,10 +143,36 @@ impl Cgroups {
 impl Drop for Cgroups {
     fn drop(&mut self) {
         for directory in self.directories() {
-            // All that was in it is dead. What is left for a moment is removed at the next start.
-            let _ = fs::remove_dir(directory);
+            remove(directory);
         }
     }
+}
+
+/// Removes a group, and whoever is still in it.
+fn remove(directory: &Path) {
+    while let Err(error) = fs::remove_dir(directory) {
+        let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        let processes: Vec<Pid> = text
+            .lines()
+            .filter_map(|line| Pid::from_raw(line.parse().ok()?))
+            .collect();
+        if processes.is_empty() || !processes.iter().all(|process| ends(*process)) {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(path = %directory.display(), %error, "a control group cannot be removed: {error}");
+            }
+            return;
+        }
+    }
+}
+
+/// Kills a process, and says whether its end was seen.
+fn ends(process: Pid) -> bool {
+    let Ok(process) = pidfd_open(process, PidfdFlags::empty()) else {
+        return true;
+    };
+    let _ = pidfd_send_signal(&process, Signal::KILL);
+    let most = Timespec { tv_sec: 5, tv_nsec: 0 };
+    poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&most)).is_ok_and(|ready| ready > 0)
 }
 
 /// Removes the groups that bots left which are no more.
@@ -161,7 +195,7 @@ pub(super) fn sweep(prefix: &str) {
                     .to_str()
                     .and_then(|name| name.strip_prefix(prefix)?.split('-').next());
                 if maker.is_some_and(|maker| !Path::new("/proc").join(maker).exists()) {
-                    let _ = fs::remove_dir(entry.path());
+                    remove(&entry.path());
                 }
             }
         }

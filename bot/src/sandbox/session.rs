@@ -23,6 +23,9 @@ pub(crate) use super::wire::Ended;
 /// What the control groups of sandboxes are called, before the number of the process that made them.
 pub(super) const GROUP: &str = "windlass-build-";
 
+/// How many processes are the sandbox's own.
+const OURS: u64 = 4;
+
 /// How long a sandbox may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -107,7 +110,7 @@ impl Sandbox {
         let groups = Cgroups::make(
             &format!("{GROUP}{}-{}", std::process::id(), slot.number),
             memory,
-            u64::from(settings.processes) + 8,
+            u64::from(settings.processes) + OURS,
         );
         let (ours, theirs) = UnixStream::pair()?;
         let running = Run::new(&builder.program)
@@ -135,7 +138,8 @@ impl Sandbox {
         let data = (!sandbox.groups.counts_memory()).then_some(settings.memory.bytes());
         let limits = Limits {
             range,
-            processes: u64::from(settings.processes),
+            // A group tells when it was run into; this one is for where there is none.
+            processes: u64::from(settings.processes) + if sandbox.groups.counts_processes() { 64 } else { OURS },
             data,
             file: settings.disk.bytes(),
         };

@@ -1,6 +1,6 @@
 //! A builder in a directory of its own, and sources as a packager writes them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass::config::Build;
@@ -14,7 +14,9 @@ use windlass_hooks::settings::{Paths, Size};
 
 /// A builder in a directory of its own.
 pub(crate) struct World {
-    root: tempfile::TempDir,
+    root: PathBuf,
+    settings: Build,
+    _keep: Option<tempfile::TempDir>,
     pub(crate) builder: Builder,
     layers: Vec<Layer>,
     pub(crate) dist: Option<String>,
@@ -58,17 +60,35 @@ impl World {
 
     /// With other settings than the tests' usual ones.
     pub(crate) fn with(change: impl FnOnce(&mut Build)) -> Self {
-        let root = tempfile::Builder::new().prefix("windlass-build-").tempdir().unwrap();
+        let keep = tempfile::Builder::new().prefix("windlass-build-").tempdir().unwrap();
         let mut settings = Build {
             disk: Size::from_bytes(512 << 20),
             jobs: 1,
             ..Build::default()
         };
         change(&mut settings);
-        let builder = Builder::new(&settings, &Paths::at(root.path()), env!("CARGO_BIN_EXE_windlass"));
+        let root = keep.path().to_owned();
+        Self::of(root, settings, Some(keep))
+    }
+
+    /// In a directory that somebody else made.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self::of(root, Build::default(), None)
+    }
+
+    /// The same one, with other settings.
+    pub(crate) fn and(mut self, change: impl FnOnce(&mut Build)) -> Self {
+        change(&mut self.settings);
+        self.builder = builder(&self.settings, &self.root);
+        self
+    }
+
+    fn of(root: PathBuf, settings: Build, keep: Option<tempfile::TempDir>) -> Self {
         Self {
+            builder: builder(&settings, &root),
             root,
-            builder,
+            settings,
+            _keep: keep,
             layers: Vec::new(),
             dist: None,
             stop: StopFlag::new().unwrap(),
@@ -77,7 +97,7 @@ impl World {
     }
 
     pub(crate) fn path(&self, below: &str) -> PathBuf {
-        self.root.path().join(below)
+        self.root.join(below)
     }
 
     /// Builds a spec without sources.
@@ -96,8 +116,19 @@ impl World {
 
     /// Builds from an archive.
     pub(crate) fn tar(&self, arch: &str, spec: &str, archive: &[u8]) -> Result<BuildOutcome, StageError> {
-        let order = self.order(arch, spec, archive);
-        windlass::stages::build::run(&self.builder, &order, &self.stop)
+        self.run(&self.order(arch, spec, archive))
+    }
+
+    /// Builds what was ordered.
+    pub(crate) fn run(&self, order: &BuildOrder) -> Result<BuildOutcome, StageError> {
+        windlass::stages::build::run(&self.builder, order, &self.stop)
+    }
+
+    /// The order to build a spec without sources.
+    pub(crate) fn order_of(&self, arch: &str, spec: &str) -> BuildOrder {
+        let mut tar = Tar::new("package.spec");
+        tar.file("package.spec", spec.as_bytes());
+        self.order(arch, "package.spec", &tar.done())
     }
 
     pub(crate) fn order(&self, arch: &str, spec: &str, archive: &[u8]) -> BuildOrder {
@@ -231,3 +262,47 @@ pub(crate) fn spec(name: &str, more: &str) -> String {
 
 /// The rest of a spec that has one file.
 pub(crate) const ONE_FILE: &str = "%description\nA package.\n%install\nmkdir -p %buildroot/usr/share/%name\necho hello > %buildroot/usr/share/%name/hello\n%files\n/usr/share/%name\n";
+
+fn builder(settings: &Build, root: &Path) -> Builder {
+    Builder::new(settings, &Paths::at(root), env!("CARGO_BIN_EXE_windlass"))
+}
+
+/// The processes that have a word on their command line.
+pub(crate) fn processes_with(word: &str) -> Vec<u32> {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains(word).then_some(number)
+        })
+        .collect()
+}
+
+/// The control groups that a process made.
+pub(crate) fn groups_of(process: u32) -> Vec<PathBuf> {
+    let prefix = format!("windlass-build-{process}-");
+    let mut found = Vec::new();
+    let mut places = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(place) = places.pop() {
+        for entry in std::fs::read_dir(&place).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                found.push(entry.path());
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                places.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// Waits until something is so; a minute at most.
+pub(crate) fn until(mut so: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while !so() {
+        assert!(std::time::Instant::now() < end, "it never came to be");
+        std::thread::yield_now();
+    }
+}

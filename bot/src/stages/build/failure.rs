@@ -1,5 +1,7 @@
 //! What a packager reads when a build fails: what went wrong, where, and the last that was said.
 
+mod said;
+
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
@@ -36,7 +38,12 @@ pub(super) fn strange(order: &BuildOrder, what: &str) -> StageError {
 
 /// rpm could not install the build root.
 pub(super) fn of_root(order: &BuildOrder, said: &str) -> StageError {
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // On Debian rpm begins with a warning that it is not Debian's way to install packages.
+    let lines: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("rpm: "))
+        .collect();
     let shown = lines[lines.len().saturating_sub(SHOWN)..].join("\n  ");
     StageError::package(
         problem(
@@ -50,40 +57,21 @@ pub(super) fn of_root(order: &BuildOrder, said: &str) -> StageError {
 
 /// rpmbuild failed; its log says why.
 pub(super) fn of_log(order: &BuildOrder, ended: &Ended) -> StageError {
-    let text = tail(order);
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let summary = lines
-        .iter()
-        .position(|line| *line == "RPM build errors:")
-        .unwrap_or(lines.len());
-    let section = lines.iter().rev().find_map(|line| {
-        let rest = line
-            .trim()
-            .strip_prefix("error: Bad exit status from ")
-            .or_else(|| line.trim().strip_prefix("Bad exit status from "))?;
-        rest.rsplit_once(" (")
-            .map(|(_, section)| section.trim_end_matches(')').to_owned())
-    });
-    let how = match (&section, ended.signal, ended.code) {
-        (Some(section), ..) => format!("rpmbuild failed in {section}"),
-        (None, Some(signal), _) => format!("rpmbuild was killed by signal {signal}"),
-        (None, None, Some(code)) => format!("rpmbuild failed with status {code}"),
-        (None, None, None) => "rpmbuild failed".to_owned(),
+    let said = said::read(&tail(order), ended);
+    let message = match said.lines.as_slice() {
+        [] => said.how,
+        // Where rpm names what is wrong in one line, that is all.
+        [line] if line.starts_with("error: ") => format!("{}: {}", said.how, &line["error: ".len()..]),
+        lines => format!("{}:\n  {}", said.how, lines.join("\n  ")),
     };
-    let said: Vec<&str> = lines[..summary]
-        .iter()
-        .filter(|line| !line.starts_with("windlass: ") && !line.starts_with("error: Bad exit status from "))
-        .copied()
-        .collect();
-    let said = &said[said.len().saturating_sub(SHOWN)..];
-    StageError::package(
-        problem(order, "build_failed", format!("{how}:\n  {}", said.join("\n  ")))
-            .hint("`windlass task log` shows all of it"),
-    )
+    let log = format!(
+        "`windlass task log --stage build --arch {}` shows the whole log",
+        order.arch
+    );
+    StageError::package(problem(order, "build_failed", message).hint(match said.hint {
+        Some(hint) => format!("{hint}\n{log}"),
+        None => log,
+    }))
 }
 
 /// The end of the log, safe to show.

@@ -6,15 +6,18 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use windlass_core::repository::{Index, Problem, closure};
+use windlass_core::repository::{Index, Unresolvable, closure};
 use windlass_core::rpm::{Dependency, FileKind, Header, Package, Requirement, header};
 
-use super::BuildOrder;
+use super::{BuildOrder, failure};
 use crate::sandbox::{Host, host};
 use crate::stages::StageError;
 
 /// How many packages' headers are remembered.
 const REMEMBERED: usize = 20_000;
+
+/// How many lines say what is missing.
+const MOST_REASONS: usize = 24;
 
 /// A build root, before it is there.
 #[derive(Debug)]
@@ -54,13 +57,8 @@ impl Root {
         indexes.push(&host.index);
         let mut wanted = wanted.to_vec();
         wanted.push(Requirement::Plain(Dependency::any(host::NAME)));
-        let chosen = closure(&indexes, &order.arch, &wanted).map_err(|unresolvable| {
-            let problem = Problem::new("build_requires", format!("the build root cannot be made: {unresolvable}"))
-                .of(order.subtask)
-                .on(&order.arch)
-                .hint("land what provides it first, add it to this task before this package, or mend the spec's BuildRequires");
-            StageError::package(problem)
-        })?;
+        let chosen = closure(&indexes, &order.arch, &wanted)
+            .map_err(|unresolvable| missing(order, &indexes, &wanted, unresolvable))?;
         let mut members = Vec::with_capacity(chosen.len());
         for package in chosen {
             members.push(member(order, host, &package)?);
@@ -77,6 +75,30 @@ impl Root {
             .collect();
         lines.concat()
     }
+}
+
+/// All that cannot be had, where each can be named by itself.
+fn missing(order: &BuildOrder, indexes: &[&Index], wanted: &[Requirement], together: Unresolvable) -> StageError {
+    let mut reasons = Vec::new();
+    for one in wanted {
+        if let Err(alone) = closure(indexes, &order.arch, std::slice::from_ref(one)) {
+            reasons.extend(alone.reasons);
+        }
+        if reasons.len() >= MOST_REASONS {
+            reasons.push("…".to_owned());
+            break;
+        }
+    }
+    if reasons.is_empty() {
+        reasons = together.reasons;
+    }
+    let message = format!(
+        "its build requirements cannot be installed:\n  {}",
+        reasons.join("\n  ")
+    );
+    StageError::package(failure::problem(order, "build_requires", message).hint(
+        "land what is missing first, or add it to this task before this package; or mend BuildRequires in the spec",
+    ))
 }
 
 impl Member {

@@ -339,7 +339,7 @@ fn as_root(
     said.take(1 << 20).read_to_end(&mut text)?;
     let lines = text
         .split(|byte| *byte == b'\n')
-        .map(windlass_core::escape::escaped_bytes);
+        .map(|line| windlass_core::escape::escaped_bytes(line.trim_ascii()));
     Ok(Some(lines.collect::<Vec<_>>().join("\n")))
 }
 
