@@ -11,7 +11,7 @@ use crate::process::Cmd;
 use crate::programs::profile_folder;
 
 /// Grows when keys are made in another way.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// When the keys are made, so that a story can sign in the past.
 pub const KEYS_MADE: &str = "20200101T000000";
@@ -66,7 +66,7 @@ fn make(person: &Person, home: &Path) -> anyhow::Result<()> {
     private_folder(&home.join(".ssh"))?;
     ssh_key(&home.join(".ssh/id_ed25519"), person.address)?;
     if let Signs::OpenPgp(algorithm) = person.signs {
-        let gpg = GpgHome::at(home.join(".gnupg"))?;
+        let gpg = GpgHome::at(home.join("gnupg"))?;
         let _agent = Agent::of(&gpg);
         let fingerprint = gpg.make_key(&person.user_id(), algorithm, KEYS_MADE, "never")?;
         std::fs::write(home.join("certificate.asc"), gpg.export(&fingerprint)?)?;

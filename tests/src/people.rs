@@ -69,7 +69,7 @@ impl Person {
 /// Where one person's keys lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
-    /// The home folder: `.gitconfig`, `.ssh`, `.gnupg`.
+    /// The home folder: `.gitconfig`, `.ssh`, `gnupg`.
     pub dir: PathBuf,
     /// The OpenPGP key's fingerprint, of whoever has one.
     pub openpgp: Option<String>,
@@ -86,9 +86,10 @@ impl Home {
         self.dir.join(".ssh/id_ed25519.pub")
     }
 
-    /// GnuPG's folder.
+    /// GnuPG's folder. Not `.gnupg`: in a home's default folder GnuPG asks the one agent that the Unix user has in /run/user,
+    /// whoever's home it is.
     pub fn gnupg(&self) -> PathBuf {
-        self.dir.join(".gnupg")
+        self.dir.join("gnupg")
     }
 
     /// The certificate, armored.

@@ -33,10 +33,14 @@ fn every_command_by_hand_prints_what_the_readme_says() -> anyhow::Result<()> {
             script.push_str("until [ -S ~/windlass/run/bot.sock ]; do read -rt 0.01 <> <(:); done\n");
         }
     }
+    // Not ~/.gnupg: there gpg would ask the agent of whoever runs this, and leave its keys with it.
+    let gnupg = home.path().join("gnupg");
+    windlass_tests::people::private_folder(&gnupg)?;
     let ran = Cmd::new("bash")
         .arg("-c")
         .arg(script)
         .env("HOME", home.path())
+        .env("GNUPGHOME", gnupg)
         .env("PATH", path)
         .dir(home.path())
         .run()?;
