@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use windlass_core::decide::{Actor, Facts, GoodTag, Limits, RepositoryFacts, Stages, TagFacts};
+use windlass_core::decide::{Actor, Facts, GoodTag, Limits, RepositoryFacts, TagFacts};
 use windlass_core::gear;
 use windlass_core::id::{ObjectId, PackageName, SourcePath, TagName, UserName};
 use windlass_core::push::TagPushed;
@@ -81,7 +81,6 @@ impl Sources {
         let configured = Facts {
             repositories,
             default_repository: config.default_repository().cloned(),
-            stages: Stages::NoneConfigured,
             limits: Limits {
                 open_tasks_per_user: config.tasks.max_open_per_user,
                 subtasks_per_task: config.tasks.max_subtasks,

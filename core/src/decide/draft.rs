@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Actor, Facts, Stages};
+use super::{Actor, Facts};
 use crate::event::Event;
 use crate::id::{RepositoryName, TaskId};
 use crate::refusal::{Refusal, nearest};
@@ -191,10 +191,12 @@ impl Draft<'_> {
     }
 
     /// Says why a task that was run does not start, where nothing can run.
-    pub(super) fn note_stages(&mut self) {
-        if self.scene.facts.stages == Stages::NoneConfigured {
-            self.notes
-                .push("no stages are configured: the task waits until there are some".to_owned());
+    pub(super) fn note_not_made(&mut self) {
+        let repository = &self.task.repository;
+        if !self.scene.world.is_made(repository) {
+            self.notes.push(format!(
+                "repository {repository} was not made yet: the task waits until it is"
+            ));
         }
     }
 }

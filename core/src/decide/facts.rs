@@ -23,8 +23,6 @@ pub struct Facts {
     pub repositories: BTreeMap<RepositoryName, RepositoryFacts>,
     /// The one that is meant when none is named.
     pub default_repository: Option<RepositoryName>,
-    /// Whether anything can run.
-    pub stages: Stages,
     /// How much one person may have.
     pub limits: Limits,
     /// Everybody there is.
@@ -48,16 +46,6 @@ pub struct RepositoryFacts {
     pub deny_unlisted: bool,
     /// The groups of which an approval is needed.
     pub required_approvals: Vec<GroupName>,
-}
-
-/// Whether anything can run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Stages {
-    /// No stages are configured: a task that is run waits, and says so.
-    #[default]
-    NoneConfigured,
-    /// There are stages.
-    Configured,
 }
 
 /// How much one person may have.

@@ -39,7 +39,7 @@ use crate::reply::{Body, Reply};
 use crate::task::{Action, Mode, OnFailure, Subtask, Task};
 use crate::world::World;
 
-pub use self::facts::{Actor, Facts, GoodTag, Limits, RepositoryFacts, Stages, TagFacts};
+pub use self::facts::{Actor, Facts, GoodTag, Limits, RepositoryFacts, TagFacts};
 pub use self::push::decide_push;
 pub use self::read::{LogFilter, has_ended, log_after, names_request, recalls};
 

@@ -186,10 +186,10 @@ impl<'a> Scene<'a> {
             }
             Phase::Scheduled | Phase::Running => {
                 reply.wait = Some(Wait::End(task.id));
-                if self.facts.stages == super::Stages::NoneConfigured {
+                if !self.world.is_made(&task.repository) {
                     reply.notes.push(format!(
-                        "no stages are configured: task {} waits until there are some",
-                        task.id
+                        "repository {} was not made yet: task {} waits until it is",
+                        task.repository, task.id
                     ));
                 }
             }

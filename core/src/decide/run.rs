@@ -78,7 +78,7 @@ impl Draft<'_> {
             reason: ask.reason.cloned(),
         };
         self.record(TaskEvent::RunAsked { run });
-        self.note_stages();
+        self.note_not_made();
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::command::split;
 use crate::id::{Generation, ObjectId, RepositoryName, SubtaskNumber, TaskId, UserName};
 use crate::push::PushOptions;
 use crate::reply::{Rendered, refused};
+use crate::repository::record::{Cause, RepositoryEvent};
 use crate::task::{Denied, Outcome, SignedBy, StateName, TaskEvent};
 
 /// alice, bob, carol, dave package; maria is in @maint, tom in @tester; root may do everything; ci is a program.
@@ -64,7 +65,6 @@ impl Town {
             people: names(&["alice", "bob", "carol", "dave", "maria", "tom", "root", "ci"]),
             superusers: names(&["root"]),
             bots: names(&["ci"]),
-            stages: Stages::Configured,
             ..Facts::default()
         };
         let mut town = Self {
@@ -74,6 +74,19 @@ impl Town {
             journal: Vec::new(),
             verdicts: BTreeMap::new(),
         };
+        let made = RepositoryEvent::Moved {
+            generation: Generation(1),
+            cause: Cause::Init {
+                by: "root".parse().unwrap(),
+            },
+            seal: "0".repeat(64),
+            came: Vec::new(),
+            went: Vec::new(),
+        };
+        for repository in town.facts.repositories.keys().cloned().collect::<Vec<_>>() {
+            let event = made.clone();
+            town.record(&[Event::Repository { repository, event }]);
+        }
         for line in [
             "acl sisyphus @maint replace maria",
             "acl sisyphus @tester replace tom maria",

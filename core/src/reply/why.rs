@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::task::{DepView, deps};
 use super::time::{moment, since};
 use crate::access::{Ground, Ruling};
-use crate::decide::{Facts, Stages, ruling};
+use crate::decide::{Facts, ruling};
 use crate::id::TaskId;
 use crate::task::{Denied, Fault, Phase, State, StateName, Task};
 use crate::world::World;
@@ -88,9 +88,8 @@ impl WhyView {
                 not_before, trouble, ..
             } => {
                 self.dependencies(world, task);
-                if facts.stages == Stages::NoneConfigured {
-                    self.because("no stages are configured here, so that nothing can run: it keeps its place until there are some");
-                    self.waits_on.push("the administrator".to_owned());
+                if !world.is_made(&task.repository) {
+                    self.not_made(task);
                 } else if self.waits_for.is_empty() {
                     self.because("it waits for its turn");
                 }
@@ -143,9 +142,8 @@ impl WhyView {
             State::Eperm { denied, .. } => self.denied(world, task, facts, denied),
             State::Pending { .. } => {
                 self.dependencies(world, task);
-                if facts.stages == Stages::NoneConfigured {
-                    self.because("no stages are configured here, so that nothing can be committed");
-                    self.waits_on.push("the administrator".to_owned());
+                if !world.is_made(&task.repository) {
+                    self.not_made(task);
                 } else if self.waits_for.is_empty() {
                     self.because("all checks passed; it waits for its commit");
                 }
@@ -179,6 +177,16 @@ impl WhyView {
 
     fn next(&mut self, command: String) {
         self.next.push(command);
+    }
+
+    /// There is nothing to build on yet.
+    fn not_made(&mut self, task: &Task) {
+        let repository = &task.repository;
+        self.because(&format!(
+            "repository {repository} was not made yet, so that nothing can run: it keeps its place until it is"
+        ));
+        self.waits_on.push("the administrator".to_owned());
+        self.next(format!("windlass repo init -b {repository}"));
     }
 
     /// Tasks that have to land before, and whether they can.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AccessLists;
 use crate::event::{Answered, Event, Taken};
-use crate::id::{ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
+use crate::id::{Generation, ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
 use crate::push::TagPushed;
 use crate::refusal::Refusal;
 use crate::repository::record::RepositoryRecord;
@@ -211,6 +211,12 @@ impl World {
     /// All repositories of which something is on record.
     pub fn repositories(&self) -> impl Iterator<Item = (&RepositoryName, &RepositoryRecord)> {
         self.repositories.iter()
+    }
+
+    /// Whether a repository has a generation, so that there is something to build on and to land in.
+    pub fn is_made(&self, repository: &RepositoryName) -> bool {
+        self.repository(repository)
+            .is_some_and(|record| record.generation > Generation(0))
     }
 
     /// What is known of a tag.

@@ -1,6 +1,7 @@
 //! Running, waiting, stopping.
 
 use super::*;
+use crate::world::World;
 
 #[test]
 fn build_is_new_add_and_run() {
@@ -173,14 +174,14 @@ fn a_task_that_waits_for_a_removed_one_says_so() {
 }
 
 #[test]
-fn without_stages_a_task_waits_and_says_why() {
+fn before_its_repository_is_made_a_task_waits_and_says_why() {
     let mut town = Town::new();
-    town.facts.stages = Stages::NoneConfigured;
+    town.world = World::default();
     let answer = town.says("alice", "build hello 1.0-alt1");
     assert!(
         answer
             .err
-            .contains("no stages are configured: the task waits until there are some\n"),
+            .contains("repository sisyphus was not made yet: the task waits until it is\n"),
         "{}",
         answer.err
     );
@@ -188,8 +189,9 @@ fn without_stages_a_task_waits_and_says_why() {
     assert_eq!(
         why,
         "task 1 is awaiting since 2026-11-21 10:04 (1 min)\n\
-         \x20 no stages are configured here, so that nothing can run: it keeps its place until there are some\n\
+         \x20 repository sisyphus was not made yet, so that nothing can run: it keeps its place until it is\n\
          waits for: the administrator\n\
+         next: windlass repo init -b sisyphus\n\
          next: task abort 1\n\
          next: task show 1\n"
     );
@@ -198,7 +200,7 @@ fn without_stages_a_task_waits_and_says_why() {
         show.starts_with("task 1 for sisyphus: awaiting since 2026-11-21 10:04 (2 min)\n"),
         "{show}"
     );
-    assert!(show.contains("no stages are configured"), "{show}");
+    assert!(show.contains("was not made yet"), "{show}");
 }
 
 #[test]
