@@ -15,6 +15,7 @@ pub mod output;
 pub mod people;
 pub mod reconcile;
 pub mod repository;
+pub mod runner;
 pub mod sandbox;
 pub mod serve;
 pub mod stages;

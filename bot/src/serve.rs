@@ -1,7 +1,7 @@
 //! The bot: takes requests in, decides them, answers; from start to orderly end.
 //!
 //! Start: the state is locked, the journal opened and folded, the socket bound. Then, side by side: clients of the socket,
-//! files of the spool, pushes whose hook was killed. Nothing that happens at a start happens twice, however often it is
+//! files of the spool, pushes whose hook was killed, the tasks that are run. Nothing that happens at a start happens twice, however often it is
 //! killed: every request has its id on record. End: at SIGTERM or SIGINT no new client is let in, what is being decided is
 //! answered, and the socket goes.
 
@@ -29,7 +29,9 @@ use crate::exit::Broken;
 use crate::intake::socket::{Door, Socket};
 use crate::intake::spool::Intake;
 use crate::reconcile::reconcile;
-use crate::repository::{Repositories, RepositoryError, recover_all};
+use crate::repository::{Repositories, RepositoryError};
+use crate::runner::{Runner, recover};
+use crate::sandbox::Builder;
 use crate::stop::{self, Stopping};
 use crate::writer::Writer;
 
@@ -65,6 +67,14 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
     let repositories = Arc::new(open_repositories(config, settings, writer).await?);
     let desk = Desk::new(Arc::clone(&repositories), config, writer.handle());
     let commands = Commands::new(Sources::new(config, settings), writer.handle(), stopping.clone()).with_desk(desk);
+    let runner = Runner {
+        config: Arc::new(config.clone()),
+        paths: paths.clone(),
+        writer: writer.handle(),
+        sources: Arc::clone(commands.sources()),
+        repositories,
+        builder: builder(config, settings)?,
+    };
     let trusted = trusted(settings);
     let door = Door {
         trusted: trusted.clone(),
@@ -84,14 +94,15 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
     let spool = tokio::spawn(watch_spool(intake, commands.clone(), stopping.clone()));
     let every = Duration::from_secs(config.server.reconcile_every.as_secs().max(1));
     let ledger = Ledger::new(paths.claims());
-    let pushes = tokio::spawn(watch_pushes(ledger, every, commands, stopping));
+    let pushes = tokio::spawn(watch_pushes(ledger, every, commands, stopping.clone()));
+    let tasks = tokio::spawn(runner.run(stopping));
 
     tokio::select! {
         _ = terminate.recv() => tracing::info!("told to stop"),
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     stop.now();
-    for part in [clients, spool, pushes] {
+    for part in [clients, spool, pushes, tasks] {
         if let Err(error) = part.await {
             tracing::error!(%error, "a part of the bot has failed: {error}");
         }
@@ -104,10 +115,18 @@ async fn open_repositories(config: &Config, settings: &Settings, writer: &Writer
     let (config, paths, writer) = (config.clone(), settings.paths.clone(), writer.handle());
     let opened = tokio::task::spawn_blocking(move || {
         let repositories = Repositories::open(&config, &paths)?;
-        recover_all(&repositories, &writer, |_, _, _| Vec::new())?;
+        recover(&repositories, &writer)?;
         Ok::<_, RepositoryError>(repositories)
     });
     opened.await?.map_err(|error| Broken::new(error.to_string()).into())
+}
+
+/// What builds packages; what builds of a killed bot left is gone then.
+fn builder(config: &Config, settings: &Settings) -> anyhow::Result<Builder> {
+    let builder = Builder::of_this_program(&config.build, &settings.paths)
+        .context("the system does not say which program this is")?;
+    builder.sweep();
+    Ok(builder)
 }
 
 /// Looks into the spool at start and then again and again.
