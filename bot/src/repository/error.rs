@@ -7,6 +7,7 @@ use windlass_core::escape::escaped;
 use windlass_core::id::{Generation, RepositoryName};
 use windlass_core::refusal::Refusal;
 
+use super::foreign::ForeignError;
 use super::rpmmd::WriteError;
 use crate::writer::WriterError;
 
@@ -52,6 +53,9 @@ pub enum RepositoryError {
         "repository {0} is being changed at this moment\n\nhint: try again when that is done; windlass repo log -b {0} shows what came of it"
     )]
     Busy(RepositoryName),
+    /// A base repository cannot be used.
+    #[error(transparent)]
+    Base(#[from] ForeignError),
     /// The journal cannot be written.
     #[error(transparent)]
     Writer(#[from] WriterError),
@@ -73,6 +77,7 @@ impl RepositoryError {
         match self {
             Self::File { .. }
             | Self::Busy(_)
+            | Self::Base(_)
             | Self::Writer(_)
             | Self::Key(_)
             | Self::Damaged(_)

@@ -12,6 +12,7 @@ mod describe;
 mod dirs;
 mod error;
 mod files;
+mod foreign;
 mod gc;
 mod import;
 mod incoming;
@@ -41,6 +42,7 @@ pub use self::admin::Meant;
 pub use self::change::{Ending, POINTS, Story, change, recover_all};
 pub use self::dirs::{Dirs, source_directory};
 pub use self::error::RepositoryError;
+pub use self::foreign::{Base, Bases, Foreign, ForeignError};
 pub use self::gc::Garbage;
 pub use self::import::{Bad, Found, Import, Versions};
 pub use self::incoming::Files;
@@ -90,6 +92,7 @@ pub struct Repository {
     settings: config::Repository,
     architectures: Vec<ArchName>,
     content: RwLock<Arc<Content>>,
+    bases: foreign::Configured,
 }
 
 impl Repository {
@@ -98,12 +101,15 @@ impl Repository {
     /// # Errors
     /// Its metadata cannot be read.
     pub fn open(settings: &config::Repository, paths: &Paths) -> Result<Self, RepositoryError> {
+        let architectures = settings.architectures();
+        let bases = foreign::Configured::new(&settings.base, &architectures, &paths.builds().join("foreign"))?;
         let repository = Self {
             name: settings.name.clone(),
             dirs: Dirs::of(paths, &settings.name),
             settings: settings.clone(),
-            architectures: settings.architectures(),
+            architectures,
             content: RwLock::default(),
+            bases,
         };
         repository.reload()?;
         Ok(repository)
@@ -132,6 +138,14 @@ impl Repository {
     /// What `current` consists of.
     pub fn content(&self) -> Arc<Content> {
         Arc::clone(&self.content.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Its base repositories as they are now; whoever needs them more than once, as one run does, asks once.
+    ///
+    /// # Errors
+    /// One of them cannot be read, and was not read before.
+    pub fn bases(&self) -> Result<Bases, RepositoryError> {
+        Ok(self.bases.now()?)
     }
 
     /// The file of a package of this repository.

@@ -134,9 +134,10 @@ pub(super) fn failure(error: crate::repository::RepositoryError) -> anyhow::Erro
                 .hint("run it as root or as the daemon's user")
                 .into()
         }
-        RepositoryError::File { .. } | RepositoryError::Writer(_) | RepositoryError::Key(_) => {
-            Broken::new(error.to_string()).into()
-        }
+        RepositoryError::File { .. }
+        | RepositoryError::Writer(_)
+        | RepositoryError::Key(_)
+        | RepositoryError::Base(_) => Broken::new(error.to_string()).into(),
         RepositoryError::NotMade(_)
         | RepositoryError::Made(..)
         | RepositoryError::Foreign(_)

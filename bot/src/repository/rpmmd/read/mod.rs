@@ -23,8 +23,7 @@ use windlass_core::escape::escaped;
 use windlass_core::rpm::Package;
 
 use self::open::Opened;
-use self::repomd::Data;
-pub(in crate::repository) use self::repomd::Repomd;
+pub(in crate::repository) use self::repomd::{Data, Repomd, location};
 use self::xml::Fault;
 
 /// How much is read at the most. All sizes are in bytes.
@@ -194,6 +193,11 @@ fn walk(
     let walked = xml::walk(&mut opened, root, limits.text, visitor);
     opened.finish(&path, data)?;
     walked.map_err(|fault| ReadError::of_fault(&path, fault))
+}
+
+/// Whether a file is what `repomd.xml` says. Damage inside of the compression is found when it is read.
+pub(in crate::repository) fn is_whole(path: &Path, data: &Data, limits: &Limits) -> bool {
+    Opened::new(path, data, limits).is_ok_and(|opened| opened.finish(path, data).is_ok())
 }
 
 /// How much may still be kept in memory.
