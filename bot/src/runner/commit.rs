@@ -5,6 +5,7 @@
 //! begun.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -32,8 +33,23 @@ const NOT_NOW: &str = "not_now";
 /// Access does not suffice any more; the end of the run is on record by then.
 const EPERM: &str = "eperm";
 
-/// Commits what was tested, or puts on record why not.
+/// Commits what was tested, or puts on record why not. A mistake of our own is an infrastructure failure, too: the queue goes on.
 pub(super) fn commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| try_to_commit(runner, tested, pause))) {
+        let (task, what) = (tested.task.id, failure::said(&*panic));
+        tracing::error!(task.id = task.get(), "the commit of task {task} has panicked: {what}");
+        let site = Site {
+            stage: Stage::RepoCommit,
+            subtask: None,
+            arch: None,
+            log: tested.dir.recorded(&tested.dir.log(Stage::RepoCommit, None, None)),
+        };
+        // What was begun by then is looked into at the next start: `current` decides.
+        not_committed(runner, tested, &site, failure::own_mistake(what), pause);
+    }
+}
+
+fn try_to_commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) {
     let task = tested.task.id;
     let log_path = tested.dir.log(Stage::RepoCommit, None, None);
     let mut log = match StageLog::create(&log_path) {
@@ -92,7 +108,6 @@ pub(super) fn commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuratio
         Err(error) => {
             say(error.to_string());
             tracing::warn!(task.id = task.get(), %error, "task {task} could not be committed: {error}");
-            // Where it was begun the end is on record, with the moment of the next try; else it is here.
             not_committed(
                 runner,
                 tested,
@@ -220,9 +235,18 @@ fn not_committed(runner: &Runner, tested: &Arc<Tested>, site: &Site, error: Stag
     let not_before = failure::not_before(&failed, pause);
     let (id, notes) = (tested.task.id, failed.notes);
     let recorded = runner.writer.call_blocking(move |state| {
-        let Some(TaskState::Pending { run, .. }) = state.world().task(id).map(|task| &task.state) else {
+        let Some(TaskState::Pending {
+            run,
+            not_before: paused,
+            ..
+        }) = state.world().task(id).map(|task| &task.state)
+        else {
             return Ok(());
         };
+        // What failed after it was begun is on record already, with its pause.
+        if paused.is_some_and(|until| until > Timestamp::now()) {
+            return Ok(());
+        }
         let try_number = run.try_number;
         let mut events: Vec<TaskEvent> = Vec::new();
         if not_before.is_some() {

@@ -1,5 +1,7 @@
 //! From what a stage says to what goes on record.
 
+use std::any::Any;
+
 use jiff::{SignedDuration, Timestamp};
 use windlass_core::id::{ArchName, SubtaskNumber};
 use windlass_core::repository::Problem;
@@ -40,6 +42,20 @@ pub(super) fn of(site: &Site, error: StageError) -> Option<Failed> {
         }),
         StageError::Failed { fault, problems } => Some(failed(site, fault, problems)),
     }
+}
+
+/// What a panic said.
+pub(super) fn said(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("it does not say why")
+}
+
+/// What a panic is for the task: nothing that its author could mend.
+pub(super) fn own_mistake(what: &str) -> StageError {
+    StageError::infrastructure(format!("a mistake of Windlass' own: {what}"))
 }
 
 /// A failure of the infrastructure.

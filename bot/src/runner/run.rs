@@ -75,11 +75,7 @@ pub(super) fn run(runner: &Runner, job: &Job, stop: &StopFlag, pause: SignedDura
     let dir = RunDir::of(&runner.paths.tasks(), task, job.alive.try_number, job.alive.iteration);
     let done = catch_unwind(AssertUnwindSafe(|| stages(runner, job, &dir, stop, &recorder)));
     let done = done.unwrap_or_else(|panic| {
-        let what = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("it does not say why");
+        let what = failure::said(&*panic);
         tracing::error!(task.id = task.get(), "the run of task {task} has panicked: {what}");
         let site = Site {
             stage: Stage::Pkgtar,
@@ -87,10 +83,7 @@ pub(super) fn run(runner: &Runner, job: &Job, stop: &StopFlag, pause: SignedDura
             arch: None,
             log: dir.recorded(dir.path()),
         };
-        Err(Halt::of(
-            &site,
-            StageError::infrastructure(format!("a mistake of Windlass' own: {what}")),
-        ))
+        Err(Halt::of(&site, failure::own_mistake(what)))
     });
     let (outcome, not_before, ended) = match done {
         Ok((tested, outcome)) => (outcome, None, Ended::Passed(Box::new(tested))),
