@@ -8,6 +8,7 @@ pub mod crash;
 pub mod doctor;
 pub mod exit;
 pub mod git;
+pub mod http;
 pub mod intake;
 pub mod journal;
 pub mod layout;

@@ -26,6 +26,7 @@ use crate::commands::facts::Sources;
 use crate::commands::repo::Desk;
 use crate::config::Config;
 use crate::exit::Broken;
+use crate::http::Server;
 use crate::intake::socket::{Door, Socket};
 use crate::intake::spool::Intake;
 use crate::reconcile::reconcile;
@@ -72,7 +73,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         paths: paths.clone(),
         writer: writer.handle(),
         sources: Arc::clone(commands.sources()),
-        repositories,
+        repositories: Arc::clone(&repositories),
         builder: builder(config, settings)?,
     };
     let trusted = trusted(settings);
@@ -82,6 +83,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         most: config.server.max_connections,
         patience: Duration::from_secs(config.server.request_timeout.as_secs()),
     };
+    let server = Server::bind(config, repositories).await?;
     let path = paths.socket();
     let socket = Socket::bind(&path).map_err(|error| no_socket(&path, &error))?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -89,6 +91,12 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
     let head = commands.writer().call(|state| Ok(state.head())).await?;
     tracing::info!(socket = %path.display(), journal.seq = head.seq, "serving at {}, the journal has {} rows", path.display(), head.seq);
 
+    let http = server.map(|server| {
+        if let Ok(address) = server.address() {
+            tracing::info!(http.address = %address, "repositories are served at http://{address}/repos/");
+        }
+        tokio::spawn(server.serve(stopping.clone()))
+    });
     let clients = tokio::spawn(socket.serve(door, commands.clone(), stopping.clone()));
     let intake = Intake::new(paths.spool(), paths.state().join("rejected"), trusted);
     let spool = tokio::spawn(watch_spool(intake, commands.clone(), stopping.clone()));
@@ -102,7 +110,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     stop.now();
-    for part in [clients, spool, pushes, tasks] {
+    for part in [clients, spool, pushes, tasks].into_iter().chain(http) {
         if let Err(error) = part.await {
             tracing::error!(%error, "a part of the bot has failed: {error}");
         }

@@ -53,7 +53,7 @@ impl Client {
         let root = self.root();
         as_root(Cmd::new("zypper"))
             .env("HOME", &self.dir)
-            .args(["--non-interactive", "--gpg-auto-import-keys", "--installroot"])
+            .args(["--non-interactive", "--gpg-auto-import-keys", "--root"])
             .arg(&root)
             .args(words)
             .limit(Duration::from_mins(2))

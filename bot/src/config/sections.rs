@@ -66,9 +66,13 @@ pub struct Http {
 }
 
 impl Http {
-    /// How clients name this server, without the slash at the end.
+    /// How clients name this server, without the slash at the end; nothing where that cannot be told from where it listens.
     pub fn base_url(&self) -> Option<String> {
-        let listening = || self.listen.map(|address| format!("http://{address}"));
+        let named = |address: &SocketAddr| !address.ip().is_unspecified() && address.port() != 0;
+        let listening = || {
+            let address = self.listen.filter(named)?;
+            Some(format!("http://{address}"))
+        };
         self.url.clone().or_else(listening)
     }
 }

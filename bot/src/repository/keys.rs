@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use sequoia_openpgp::Cert;
 use sequoia_openpgp::armor;
-use sequoia_openpgp::cert::{CertBuilder, CipherSuite};
 use sequoia_openpgp::crypto::KeyPair;
+use sequoia_openpgp::packet::key::{Key4, PrimaryRole, SecretParts};
 use sequoia_openpgp::packet::signature::SignatureBuilder;
+use sequoia_openpgp::packet::signature::subpacket::{Subpacket, SubpacketValue};
+use sequoia_openpgp::packet::{Key, UserID};
 use sequoia_openpgp::parse::Parse as _;
 use sequoia_openpgp::serialize::SerializeInto as _;
 use sequoia_openpgp::serialize::stream::{Armorer, Message, Signer as StreamSigner};
-use sequoia_openpgp::types::{HashAlgorithm, KeyFlags, SignatureType};
+use sequoia_openpgp::types::{Curve, HashAlgorithm, KeyFlags, SignatureType};
+use sequoia_openpgp::{Cert, Packet};
 use windlass_core::id::{Fingerprint, RepositoryName};
 
 use super::{Dirs, RepositoryError, files};
@@ -109,13 +111,7 @@ impl Keys {
     /// a repository whose key ran out could not be read by anybody.
     pub(super) fn generate(&self, repository: &RepositoryName, now: Timestamp) -> Result<Fingerprint, RepositoryError> {
         let what = "a signing key cannot be made";
-        let (cert, _) = CertBuilder::new()
-            .set_cipher_suite(CipherSuite::Cv25519)
-            .set_creation_time(SystemTime::from(now))
-            .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
-            .add_userid(format!("Windlass repository {repository}"))
-            .generate()
-            .map_err(|error| key_error(what, &error))?;
+        let cert = certificate(repository, now).map_err(|error| key_error(what, &error))?;
         let fingerprint = fingerprint_of(&cert)?;
         self.make_directory()?;
         let secret = cert
@@ -154,7 +150,7 @@ impl Keys {
             .key()
             .clone()
             .parts_into_secret()
-            .and_then(sequoia_openpgp::packet::Key::into_keypair)
+            .and_then(Key::into_keypair)
             .map_err(|error| key_error(&what, &error))?;
         Ok(Signer {
             pair,
@@ -235,6 +231,27 @@ impl Keys {
     }
 }
 
+/// A new key with its one user id. rpm 4.18 refuses a key at whose user id a critical subpacket stands that it does not know,
+/// or a signature directly over the key: it is made as `gpg` makes it, not as the library would.
+fn certificate(repository: &RepositoryName, now: Timestamp) -> sequoia_openpgp::Result<Cert> {
+    let mut key: Key4<SecretParts, PrimaryRole> = Key4::generate_ecc(true, Curve::Ed25519)?;
+    key.set_creation_time(SystemTime::from(now))?;
+    let key = Key::from(key);
+    let mut pair = key.clone().into_keypair()?;
+    let user = UserID::from(format!("Windlass repository {repository}"));
+    let flags = KeyFlags::empty().set_certification().set_signing();
+    let binding = SignatureBuilder::new(SignatureType::PositiveCertification)
+        .set_hash_algo(HashAlgorithm::SHA256)
+        .set_signature_creation_time(SystemTime::from(now))?
+        .modify_hashed_area(|mut area| {
+            area.add(Subpacket::new(SubpacketValue::KeyFlags(flags), false)?)?;
+            Ok(area)
+        })?
+        .sign_userid_binding(&mut pair, None, &user)?;
+    let packets: [Packet; 3] = [key.into(), user.into(), binding.into()];
+    Cert::from_packets(packets.into_iter())
+}
+
 impl Signer {
     /// A detached signature over some bytes, in binary.
     pub(super) fn sign(&self, bytes: &[u8], now: Timestamp) -> Result<Vec<u8>, RepositoryError> {
@@ -273,8 +290,8 @@ impl Signer {
 
 /// Says who made a detached signature, if it is good and by one of these keys.
 pub(super) fn verify(certificates: &[Cert], signature: &[u8], bytes: &[u8]) -> Result<Fingerprint, RepositoryError> {
+    use sequoia_openpgp::PacketPile;
     use sequoia_openpgp::parse::PacketParser;
-    use sequoia_openpgp::{Packet, PacketPile};
     let no = |why: &dyn std::fmt::Display| RepositoryError::Damaged(format!("the signature cannot be read: {why}"));
     let parser = PacketParser::from_bytes(signature).map_err(|error| no(&error))?;
     let pile = PacketPile::try_from(parser).map_err(|error| no(&error))?;

@@ -7,6 +7,7 @@
 
 mod admin;
 mod change;
+mod client;
 mod content;
 mod describe;
 mod dirs;
@@ -40,6 +41,7 @@ use windlass_hooks::settings::Paths;
 
 pub use self::admin::Meant;
 pub use self::change::{Ending, POINTS, Story, change, recover_all};
+pub use self::client::{ClientConfig, Program, Way};
 pub use self::dirs::{Dirs, source_directory};
 pub use self::error::RepositoryError;
 pub use self::foreign::{Base, Bases, Foreign, ForeignError};

@@ -1,12 +1,14 @@
 //! What clients need: their configuration, and the public keys.
 
 use serde_json::json;
+use windlass_core::id::ArchName;
 
+use super::read::checked_arch;
 use super::{failure, open};
 use crate::cli::Context;
 use crate::commands::repo::Which;
 use crate::exit::{Broken, Exit};
-use crate::repository::Keys;
+use crate::repository::{ClientConfig, Keys, Program, RepositoryError, Way};
 
 /// Arguments of `windlass repo client-config`.
 #[derive(Debug, clap::Args)]
@@ -16,7 +18,10 @@ A client of the mirrorlist sees one generation throughout, whatever lands meanwh
 Examples:
   windlass repo client-config > /etc/yum.repos.d/sisyphus.repo
   windlass repo client-config --zypper > /etc/zypp/repos.d/sisyphus.repo
-  windlass repo client-config --plain    # a baseurl, for a web server of your own without mirrorlists")]
+  windlass repo client-config --plain    # a baseurl, for a web server of your own without mirrorlists
+  windlass repo client-config --plain --arch i586    # where clients call the architecture by another name
+
+The daemon serves the same to dnf at .../repos/NAME/NAME.repo")]
 pub struct Args {
     #[command(flatten)]
     which: Which,
@@ -26,6 +31,9 @@ pub struct Args {
     /// With a plain baseurl instead of the mirrorlist
     #[arg(long)]
     plain: bool,
+    /// For this architecture, or 'source'; for the client's own when left out
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<ArchName>,
     /// Answer in JSON
     #[arg(long)]
     json: bool,
@@ -52,42 +60,29 @@ pub(super) fn config(context: &mut Context, args: &Args) -> anyhow::Result<Exit>
     let Some(url) = config.url_of(name) else {
         return Err(
             Broken::new(format!("it is not configured where clients find repository {name}"))
-                .hint("set [http] listen or [http] url in windlass.toml, or url under its [[repository]]")
+                .hint(
+                    "set [http] url in windlass.toml to the name of this server, as in \"http://packages.example.org\"",
+                )
                 .into(),
         );
     };
-    // dnf's word for the machine is that of the directory; on i686 machines it is i386.
-    let arch = "$basearch";
-    let (key, place) = if args.plain {
-        ("baseurl", format!("{url}/current/{arch}/"))
-    } else {
-        ("mirrorlist", format!("{url}/mirrorlist?arch={arch}"))
+    if let Some(arch) = &args.arch {
+        checked_arch(&repository, arch)?;
+    }
+    let client = ClientConfig {
+        repository: name.clone(),
+        url,
+        program: if args.zypper { Program::Zypper } else { Program::Dnf },
+        way: if args.plain { Way::Baseurl } else { Way::Mirrorlist },
+        arch: args.arch.clone(),
     };
-    let mut pairs = vec![
-        ("name", format!("{name} (Windlass)")),
-        (key, place),
-        ("enabled", "1".to_owned()),
-        ("gpgcheck", "1".to_owned()),
-        ("repo_gpgcheck", "1".to_owned()),
-        ("gpgkey", format!("{url}/key.asc")),
-    ];
-    if args.zypper {
-        pairs.insert(3, ("autorefresh", "1".to_owned()));
-        pairs.insert(4, ("type", "rpm-md".to_owned()));
-    } else {
-        pairs.push(("metadata_expire", "300".to_owned()));
-    }
     if args.json {
-        let map: serde_json::Map<String, serde_json::Value> = pairs
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.into()))
-            .collect();
-        context.output.json(&json!({"id": name, "options": map}))?;
-        return Ok(Exit::Done);
-    }
-    context.output.line(format!("[{name}]"))?;
-    for (key, value) in pairs {
-        context.output.line(format!("{key}={value}"))?;
+        let pairs = client.options().into_iter();
+        let map: serde_json::Map<String, serde_json::Value> =
+            pairs.map(|(key, value)| (key.to_owned(), value.into())).collect();
+        context.output.json(&json!({"id": client.id(), "options": map}))?;
+    } else {
+        context.output.data(client.to_string())?;
     }
     Ok(Exit::Done)
 }
@@ -98,9 +93,7 @@ pub(super) fn show_keys(context: &mut Context, args: &KeyShowArgs) -> anyhow::Re
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(failure(crate::repository::RepositoryError::NotMade(
-                repository.name().clone(),
-            )));
+            return Err(failure(RepositoryError::NotMade(repository.name().clone())));
         }
         Err(error) => return Err(Broken::new(format!("{}: {error}", path.display())).into()),
     };

@@ -92,22 +92,21 @@ pub struct VerifyArgs {
     json: bool,
 }
 
-fn checked_arch(repository: &Repository, arch: Option<&ArchName>) -> Result<(), Usage> {
-    match arch {
-        Some(arch) if *arch != source_directory() && !repository.architectures().contains(arch) => {
-            let names: Vec<&str> = repository.architectures().iter().map(ArchName::as_str).collect();
-            Err(
-                Usage::new(format!("repository {} has no architecture '{arch}'", repository.name()))
-                    .hint(format!("it has: {}, source", names.join(", "))),
-            )
-        }
-        _ => Ok(()),
+/// Refuses what is no architecture of a repository.
+pub(super) fn checked_arch(repository: &Repository, arch: &ArchName) -> Result<(), Usage> {
+    if *arch == source_directory() || repository.architectures().contains(arch) {
+        return Ok(());
     }
+    let names: Vec<&str> = repository.architectures().iter().map(ArchName::as_str).collect();
+    Err(
+        Usage::new(format!("repository {} has no architecture '{arch}'", repository.name()))
+            .hint(format!("it has: {}, source", names.join(", "))),
+    )
 }
 
 pub(super) fn ls(context: &mut Context, args: &LsArgs) -> anyhow::Result<Exit> {
     let repository = open(context, &args.which)?;
-    checked_arch(&repository, args.arch.as_ref())?;
+    args.arch.iter().try_for_each(|arch| checked_arch(&repository, arch))?;
     let wanted = args.generation.unwrap_or(repository.content().generation);
     let listed = repository.kept(wanted).map_err(failure)?;
     let source = source_directory();
@@ -196,7 +195,7 @@ pub(super) fn log(context: &mut Context, args: &LogArgs) -> anyhow::Result<Exit>
 
 pub(super) fn diff(context: &mut Context, args: &DiffArgs) -> anyhow::Result<Exit> {
     let repository = open(context, &args.which)?;
-    checked_arch(&repository, args.arch.as_ref())?;
+    args.arch.iter().try_for_each(|arch| checked_arch(&repository, arch))?;
     let to = args.to.unwrap_or(repository.content().generation);
     let before = repository.kept(args.from).map_err(failure)?;
     let after = repository.kept(to).map_err(failure)?;

@@ -1,0 +1,79 @@
+//! A file, or a part of one, as the body of an answer: piece by piece, no more in memory than the client takes.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::task::JoinHandle;
+
+/// How much is read at once.
+const PIECE: u64 = 256 << 10;
+
+/// The bytes of a file that are still to come.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    file: Arc<File>,
+    left: Range<u64>,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Pieces {
+    /// Those of a file.
+    pub(super) fn of(file: File, range: Range<u64>) -> Self {
+        Self {
+            file: Arc::new(file),
+            left: range,
+            reading: None,
+        }
+    }
+
+    fn read(&self) -> JoinHandle<io::Result<Bytes>> {
+        let (file, at) = (Arc::clone(&self.file), self.left.start);
+        let length = usize::try_from((self.left.end - at).min(PIECE)).unwrap_or(0);
+        tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; length];
+            file.read_exact_at(&mut piece, at)?;
+            Ok(piece.into())
+        })
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let mut reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => self.read(),
+        };
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
+            self.reading = Some(reading);
+            return Poll::Pending;
+        };
+        let piece = read.map_err(io::Error::other).and_then(|read| read);
+        Poll::Ready(Some(piece.map(|piece| {
+            self.left.start += piece.len() as u64;
+            Frame::data(piece)
+        })))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.end - self.left.start)
+    }
+}
