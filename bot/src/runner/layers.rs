@@ -9,7 +9,7 @@ use windlass_core::repository::{Content, Index};
 use windlass_core::rpm::Package;
 
 use super::Runner;
-use crate::repository::Repository;
+use crate::repository::{Bases, Foreign, Repository};
 use crate::stages::StageError;
 use crate::stages::build::{Layer, PackageFiles};
 
@@ -68,30 +68,43 @@ impl Own {
     }
 }
 
-/// What build roots of one architecture may be taken from, beside what the task makes itself.
-pub(super) fn layers(repository: &Arc<Repository>, content: &Content, arch: &ArchName) -> Vec<Layer> {
+impl PackageFiles for Foreign {
+    fn path(&self, package: &Package) -> Result<PathBuf, StageError> {
+        self.file(package)
+            .map_err(|error| StageError::infrastructure(error.to_string()))
+    }
+}
+
+/// What build roots of one architecture may be taken from, beside what the task makes itself: the repository, then its bases.
+pub(super) fn layers(repository: &Arc<Repository>, content: &Content, bases: &Bases, arch: &ArchName) -> Vec<Layer> {
     let pool = Pool {
         repository: Arc::clone(repository),
         arch: arch.clone(),
     };
-    vec![Layer {
+    let own = Layer {
         index: content.arches.get(arch).cloned().unwrap_or_default(),
         files: Arc::new(pool),
-    }]
+    };
+    let foreign = bases.of(arch).iter().map(|base| Layer {
+        index: Index::clone(&base.index),
+        files: Arc::clone(&base.files) as Arc<dyn PackageFiles>,
+    });
+    std::iter::once(own).chain(foreign).collect()
 }
 
-/// What counts for unmet dependencies beside the repository: what the host stands for, and the bases.
+/// What counts for unmet dependencies beside the repository: the bases, then what the host stands for.
 pub(super) fn indexes(
     runner: &Runner,
     repository: &Repository,
+    bases: &Bases,
 ) -> Result<BTreeMap<ArchName, Vec<Arc<Index>>>, StageError> {
-    let mut indexes = BTreeMap::new();
+    let mut indexes = bases.indexes();
     for arch in repository.architectures() {
         let host = runner
             .builder
             .host(arch)
             .map_err(|error| StageError::io("the build host", &error))?;
-        indexes.insert(arch.clone(), vec![Arc::new(Index::of([Arc::clone(&host.package)]))]);
+        indexes.entry(arch.clone()).or_default().push(Arc::clone(&host.index));
     }
     Ok(indexes)
 }

@@ -20,7 +20,7 @@ use super::record::Recorder;
 use super::snapshot::Alive;
 use super::{Runner, layers};
 use crate::crash;
-use crate::repository::{Files, Repository};
+use crate::repository::{Bases, Files, Repository};
 use crate::stages::{Context, RunDir, StageError, StopFlag, check_build, repo_plan, repo_unmets};
 
 /// A run that is to be done; that it began is on record.
@@ -122,6 +122,8 @@ struct Walk<'a> {
     recorder: &'a Recorder,
     repository: Arc<Repository>,
     content: Arc<Content>,
+    /// As they were when the run began: builds and checks see the same.
+    bases: Bases,
     /// What failed although the others went on.
     failures: Mutex<Vec<Failed>>,
 }
@@ -154,6 +156,9 @@ fn stages(
     if content.generation != job.base {
         return Err(Halt::Over);
     }
+    let bases = repository
+        .bases()
+        .map_err(|error| Halt::of(&site(Stage::Build), StageError::infrastructure(error.to_string())))?;
     let walk = Walk {
         runner,
         job,
@@ -167,6 +172,7 @@ fn stages(
         recorder,
         repository,
         content,
+        bases,
         failures: Mutex::new(Vec::new()),
     };
     walk.all()
@@ -206,8 +212,8 @@ impl Walk<'_> {
         crash::point("stage.repo-plan.done");
         let plan = self.stage(Stage::RepoVercheck, |log| self.vercheck(plan, log))?;
         self.stage(Stage::RepoUnmets, |log| {
-            let bases =
-                layers::indexes(self.runner, &self.repository).map_err(|error| self.halt(Stage::RepoUnmets, error))?;
+            let bases = layers::indexes(self.runner, &self.repository, &self.bases)
+                .map_err(|error| self.halt(Stage::RepoUnmets, error))?;
             repo_unmets::run(&self.context, &self.content, &plan, &bases, log)
                 .map_err(|error| self.halt(Stage::RepoUnmets, error))
         })?;

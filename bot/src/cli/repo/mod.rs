@@ -3,6 +3,7 @@
 //! What reads looks at the files itself. What writes is done by the bot where one runs, for the journal is the bot's; otherwise
 //! here, by the same code, as the bot's user.
 
+mod check;
 mod client;
 mod read;
 mod show;
@@ -58,6 +59,8 @@ Examples:
   windlass repo rollback 41
   windlass repo rollback 41 --take-over    # after somebody else wrote there; what is unknown is moved aside")]
     Rollback(RollbackArgs),
+    /// Find requirements that nothing meets, and packages that cannot be installed, in any repositories
+    Check(check::CheckArgs),
     /// Prove that all that clients can fetch is there, matches and is signed; exit code 1 when something is not
     Verify(read::VerifyArgs),
     /// Remove generations that are kept no longer, and packages that no other one names
@@ -97,6 +100,7 @@ impl Run for Args {
             Action::Ls(args) => read::ls(context, &args),
             Action::Log(args) => read::log(context, &args),
             Action::Diff(args) => read::diff(context, &args),
+            Action::Check(args) => check::check(context, &args),
             Action::Verify(args) => read::verify(context, &args),
         }
     }

@@ -43,7 +43,7 @@ const LARGEST_PACKAGE: u64 = 16 << 30;
 
 /// What is wrong with a base repository. Nobody who uses Windlass is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("base repository {base}: {what}")]
+#[error("repository {base}: {what}")]
 pub struct ForeignError {
     /// Which one, as configured, for its architecture.
     base: String,
@@ -200,6 +200,21 @@ impl Foreign {
                 self.offline(&mut known, error)
             }
         }
+    }
+
+    /// Its packages of the architectures that `takes` wants, read now and not kept.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_once(&self, takes: &dyn Fn(&str) -> bool) -> Result<Vec<Arc<Package>>, ForeignError> {
+        let directory = match &self.place {
+            Place::Directory(directory) => directory,
+            Place::Web(_) => {
+                self.fetch_metadata()?;
+                &self.metadata
+            }
+        };
+        rpmmd::read_within(directory, takes, &self.limits).map_err(|error| self.error(&error))
     }
 
     /// A package's file on this machine, with the digest that the metadata has for it.

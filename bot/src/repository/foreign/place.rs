@@ -94,11 +94,10 @@ impl Web {
             format!("{}/{}", self.base, encoded(location(name)?))
         };
         let response = self.agent.get(&address).call().map_err(|error| {
-            let why = match error {
-                ureq::Error::StatusCode(404) => "it is not there (404)".to_owned(),
-                ureq::Error::StatusCode(code) => format!("the server answers {code}"),
-                #[expect(clippy::wildcard_enum_match_arm, reason = "ureq's own words fit all others")]
-                other => escaped(&other.to_string()),
+            let why = if let ureq::Error::StatusCode(code) = error {
+                format!("the server answers {code}")
+            } else {
+                escaped(&error.to_string())
             };
             format!("{}: {why}", escaped(&address))
         })?;

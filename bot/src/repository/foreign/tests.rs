@@ -187,7 +187,7 @@ fn a_server_is_asked_seldom_and_may_be_away() {
     let never = Foreign::new(&server.address, &arch(), elsewhere.path()).unwrap();
     let error = never.index().unwrap_err().to_string();
     assert!(
-        error.starts_with("base repository http://127.0.0.1") && error.contains("503"),
+        error.starts_with("repository http://127.0.0.1") && error.contains("503"),
         "{error}"
     );
 }

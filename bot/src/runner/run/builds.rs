@@ -80,7 +80,7 @@ impl Walk<'_> {
             arch: Some(arch.clone()),
         })?;
         self.recorder.flush().map_err(|error| self.halt(stage, error))?;
-        let layers = layers::layers(&self.repository, &self.content, arch);
+        let layers = layers::layers(&self.repository, &self.content, &self.bases, arch);
         let mut own = layers::Own::default();
         let mut outcomes = Vec::new();
         for (number, source) in sources {
