@@ -45,7 +45,8 @@ pub fn stored(name: &str, fill: impl FnOnce(&Path) -> anyhow::Result<()>) -> any
     if ready.is_dir() {
         return Ok(ready);
     }
-    let lock = std::fs::File::create(folder.join(format!(".{name}.lock")))?;
+    let lock = folder.join(format!(".{name}.lock"));
+    let lock = std::fs::File::create(&lock).with_context(|| format!("cannot write {}", lock.display()))?;
     flock(&lock, FlockOperation::LockExclusive)?;
     if ready.is_dir() {
         return Ok(ready);

@@ -24,7 +24,7 @@ struct Cli {
 enum Command {
     /// Everything that has to pass: format, lints, unit, story and doc tests, licences, spelling
     Test(test::Args),
-    /// The main job, for real: keys, a server, a refused push, an accepted one, the task that came of it
+    /// The main job, for real: signed tags become packages that dnf installs; what would break others does not land
     Demo(demo::Args),
     /// Figures, with the peer in the same run
     Bench(bench::Args),

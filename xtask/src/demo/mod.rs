@@ -1,14 +1,21 @@
-//! `cargo xtask demo`: a server, a person with keys, a refused and an accepted push, and the task that came of it.
+//! `cargo xtask demo`: the whole main job on real input, from keys to a client that installs what landed.
 //!
-//! Every command is run for real and shown with what it printed. Everything lies in one folder, which goes at the end.
+//! Every command is run for real and shown with the essential part of what it printed. Everything lies in one folder, which
+//! goes at the end unless it is to stay.
 
-mod steps;
+mod client;
+mod place;
+mod server;
+mod show;
+mod tasks;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
+use self::place::Place;
+use self::show::Show;
 use crate::{packages, process, say};
 
 /// Arguments of `cargo xtask demo`.
@@ -16,8 +23,9 @@ use crate::{packages, process, say};
 #[command(after_help = "\
 Examples:
   cargo xtask demo                          in a temporary folder, which is removed at the end
-  cargo xtask demo --dir /tmp/w --keep      leaves everything there, to look at
-  cargo xtask demo --json | jq -r '.[].command'")]
+  cargo xtask demo --dir /tmp/w --keep      leaves everything there, to go on by hand
+  cargo xtask demo --json | jq -r '.commands[] | \"\\(.who)$ \\(.command)\"'")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of a command line")]
 pub(crate) struct Args {
     /// Where everything lies; the path must be short, sockets lie below it [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
@@ -25,38 +33,100 @@ pub(crate) struct Args {
     /// Leave everything there at the end
     #[arg(long)]
     keep: bool,
-    /// Print the commands and what came of them as JSON
+    /// Print one JSON object a step, on a line of its own
     #[arg(long)]
     json: bool,
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
+    /// Take the programs as they are in the target folder, without a look at their source
+    #[arg(long)]
+    built: bool,
 }
+
+type StepOf = fn(&mut Place) -> anyhow::Result<()>;
+
+/// The steps, in order.
+const STEPS: [StepOf; 10] = [
+    server::set_up,
+    server::people,
+    tasks::library,
+    tasks::programs,
+    tasks::wrong_key,
+    tasks::unmet,
+    tasks::repair,
+    tasks::together,
+    tasks::approval,
+    client::install,
+];
 
 /// Plays it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     packages::ensure(&packages::DEMO, args.yes)?;
-    let mut build = std::process::Command::new("cargo");
-    build.args(["build", "--quiet", "-p", "windlass", "-p", "windlass-hooks"]);
-    if !process::run(build.current_dir(windlass_tests::programs::workspace()?))? {
-        bail!("the programs do not build");
-    }
-    let (dir, temporary) = folder(args)?;
-    let played = steps::play(&dir, !args.json)?;
-    if args.json {
-        say::data(serde_json::to_string_pretty(&played.shown)?);
-    } else {
-        say::data("\nThe tag that nobody had signed was refused; the signed one became task 1.");
-    }
-    if args.keep {
-        let dir = temporary.map_or(dir, tempfile::TempDir::keep);
-        say::talk(format_args!("Everything is left in {}.", dir.display()));
-    } else if temporary.is_none() {
-        for name in steps::FOLDERS {
-            std::fs::remove_dir_all(dir.join(name)).with_context(|| format!("cannot remove {name}"))?;
+    if !args.built {
+        let mut build = std::process::Command::new("cargo");
+        build.args(["build", "--workspace", "--bins"]);
+        if !process::run(build.current_dir(windlass_tests::programs::workspace()?))? {
+            bail!("the programs do not build");
         }
     }
+    let (dir, temporary) = folder(args)?;
+    let mut place = Place::make(&dir, Show::new(STEPS.len() + 1, args.json))?;
+    let played = play(&mut place);
+    let seconds = place.show.elapsed().as_secs_f64();
+    let (json, kept) = (args.json, args.keep || played.is_err());
+    place.show.end();
+    let stopped = place.stop();
+    if kept {
+        place.write_scripts()?;
+        let dir = temporary.map_or(dir, tempfile::TempDir::keep);
+        played.inspect_err(|_| say::talk(left_behind(&dir)))?;
+        if !json {
+            say::data(ending(seconds));
+        }
+        say::talk(left_behind(&dir));
+    } else {
+        if temporary.is_none() {
+            Place::remove(&dir)?;
+        }
+        if !json {
+            say::data(ending(seconds));
+            say::data("\nTo look around in all this afterwards:  cargo xtask demo --dir /tmp/w --keep");
+        }
+    }
+    stopped?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn play(place: &mut Place) -> anyhow::Result<()> {
+    for step in STEPS {
+        step(place)?;
+    }
+    server::record(place)
+}
+
+/// What it came to.
+fn ending(seconds: f64) -> String {
+    format!(
+        "\n{}\nDone in {seconds:.0} s: five tasks landed, one of them at its second try; one push was refused; a client has what landed.\n\n\
+         Where to look next:\n\
+         \x20 README.md                 a server of your own, by hand, in ten commands\n\
+         \x20 ssh windlass help         all that a packager can ask (windlass help: all that an administrator can)\n\
+         \x20 templates/demo/           the packages that were built here\n\
+         \x20 ARCHITECTURE.md           how it works inside",
+        "─".repeat(60)
+    )
+}
+
+/// How to go on in the folder that stays.
+fn left_behind(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "\nEverything is left in {dir}. To go on there:\n\
+         \x20 {dir}/start               starts the server again, until Ctrl-C\n\
+         \x20 {dir}/as alice            a shell as Alice (or bob, carol, admin): git push, ssh windlass task ls\n\
+         \x20 {dir}/srv/serve.log       what the daemon said"
+    )
 }
 
 /// The folder for all of it: the one that was named, or a temporary one that goes when it is dropped.
@@ -65,12 +135,6 @@ fn folder(args: &Args) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
         let temporary = tempfile::Builder::new().prefix("windlass-").tempdir()?;
         return Ok((temporary.path().to_owned(), Some(temporary)));
     };
-    if let Some(there) = steps::FOLDERS.iter().find(|name| dir.join(name).exists()) {
-        bail!(
-            "'{there}' is in {} already\n\nhint: remove it, or name another folder",
-            dir.display()
-        );
-    }
     std::fs::create_dir_all(dir)?;
     Ok((dir.canonicalize()?, None))
 }

@@ -67,6 +67,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             report.add(outcome);
         }
         report.add(runner::doc_tests(&root, &logs)?);
+        report.add(demonstration(&root, &logs)?);
     } else {
         report.add(Outcome::skipped("tests", "the workspace does not build"));
     }
@@ -99,6 +100,15 @@ fn check(name: &str, root: &Path, args: &[&str]) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let success = process::run(Command::new("cargo").args(args).current_dir(root))?;
     Ok(Outcome::check(name, success, started.elapsed()))
+}
+
+/// The first thing that a newcomer sees, start to end.
+fn demonstration(root: &Path, logs: &Path) -> anyhow::Result<Outcome> {
+    let started = Instant::now();
+    let mut demo = Command::new(root.join("target/debug/xtask"));
+    demo.args(["demo", "--built", "--json"]).current_dir(root);
+    let ran = process::logged(&mut demo, &logs.join("demo.log"), |line| line.starts_with("error: "))?;
+    Ok(Outcome::check("the demonstration", ran.success, started.elapsed()))
 }
 
 /// cargo-deny: licences, bans and sources always; advisories where their database can be reached.
