@@ -5,6 +5,7 @@
 
 pub mod fix;
 
+mod builds;
 mod door;
 mod git_config;
 mod keyring;
@@ -156,6 +157,7 @@ pub fn examine(site: &Site) -> Vec<Finding> {
     findings.extend(door::examine(site));
     findings.extend(keyring::examine(site));
     findings.extend(machine::examine(site));
+    findings.extend(builds::examine(site));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }

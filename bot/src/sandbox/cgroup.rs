@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+/// The group of our own processes, below one whose controllers count for groups below it.
+const LEAF: &str = "windlass-bot";
+
 /// The groups of one sandbox: one directory for each controller, or one for all. Dropped, they are removed.
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
@@ -73,7 +76,7 @@ impl Cgroups {
 
     fn second_kind(&mut self, path: &str, name: &str, memory: u64, processes: u64) {
         for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
-            let own = below(Path::new(mount), path);
+            let own = home(below(Path::new(mount), path));
             let Ok(controllers) = fs::read_to_string(own.join("cgroup.controllers")) else {
                 continue;
             };
@@ -186,7 +189,7 @@ pub(super) fn sweep(prefix: &str) {
             continue;
         };
         for place in [controllers, "unified", ""] {
-            let Ok(entries) = fs::read_dir(below(&Path::new("/sys/fs/cgroup").join(place), path)) else {
+            let Ok(entries) = fs::read_dir(home(below(&Path::new("/sys/fs/cgroup").join(place), path))) else {
                 continue;
             };
             for entry in entries.flatten() {
@@ -202,8 +205,16 @@ pub(super) fn sweep(prefix: &str) {
     }
 }
 
-/// Makes a group's controllers count for those below it. A group that holds processes cannot, so ours go into one of their own; only
-/// a service whose group was given to it (`Delegate=yes`) may do that.
+/// The group that was given to us, where our processes are in one of their own below it.
+fn home(own: PathBuf) -> PathBuf {
+    match own.parent() {
+        Some(parent) if own.file_name().is_some_and(|name| name == LEAF) => parent.to_owned(),
+        Some(_) | None => own,
+    }
+}
+
+/// Makes a group's controllers count for those below it. A group that holds processes cannot, so they go into one of their own. That
+/// is only done in a group of our own, as a service has whose unit says `Delegate=yes`, and not in that of a whole login.
 fn hand_down(own: &Path) -> bool {
     let control = own.join("cgroup.subtree_control");
     let enabled = || {
@@ -215,15 +226,39 @@ fn hand_down(own: &Path) -> bool {
     if enabled() || fs::write(&control, "+memory +pids").is_ok() && enabled() {
         return true;
     }
-    let leaf = own.join("windlass-bot");
+    let processes = fs::read_to_string(own.join("cgroup.procs")).unwrap_or_default();
+    if !processes.lines().all(|process| process.parse().is_ok_and(is_ours)) {
+        return false;
+    }
+    let leaf = own.join(LEAF);
     if fs::create_dir(&leaf).is_err() && !leaf.is_dir() {
         return false;
     }
-    let processes = fs::read_to_string(own.join("cgroup.procs")).unwrap_or_default();
     for process in processes.lines() {
         let _ = fs::write(leaf.join("cgroup.procs"), process);
     }
     fs::write(&control, "+memory +pids").is_ok() && enabled()
+}
+
+/// Whether a process is this one, or was started by it, or by one that was.
+fn is_ours(mut process: u32) -> bool {
+    let own = std::process::id();
+    for _ in 0..64 {
+        if process == own {
+            return true;
+        }
+        let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let parent = text
+            .lines()
+            .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+        match parent {
+            Some(parent) if parent > 1 => process = parent,
+            // One that has ended meanwhile is in nobody's way.
+            None if text.is_empty() => return true,
+            Some(_) | None => return false,
+        }
+    }
+    false
 }
 
 fn make(directory: &Path, limits: &[(&str, u64)]) -> io::Result<()> {
@@ -250,4 +285,31 @@ fn set(directory: &Path, limits: &[(&str, u64)]) -> io::Result<()> {
 
 fn below(mount: &Path, path: &str) -> PathBuf {
     mount.join(path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_group_is_found_again_from_within() {
+        let given = PathBuf::from("/sys/fs/cgroup/system.slice/windlass.service");
+        assert_eq!(home(given.join(LEAF)), given);
+        assert_eq!(home(given.clone()), given);
+        assert_eq!(home(PathBuf::from("/")), Path::new("/"));
+    }
+
+    #[test]
+    fn only_what_we_started_is_ours() {
+        assert!(is_ours(std::process::id()));
+        assert!(!is_ours(1));
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        assert!(is_ours(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 }

@@ -16,6 +16,7 @@ mod etc;
 pub mod host;
 mod ids;
 pub(crate) mod keeper;
+mod lacks;
 mod macros;
 mod session;
 mod tree;
@@ -32,6 +33,7 @@ use crate::config::Build;
 use crate::exit::Exit;
 
 pub use self::host::Host;
+pub use self::lacks::Lack;
 pub(crate) use self::macros::{Target, Values};
 pub(crate) use self::session::{Command, Ended, Limit, Sandbox, SandboxError};
 pub(crate) use self::wire::Role;

@@ -166,6 +166,11 @@ impl Sandbox {
         Ok(sandbox)
     }
 
+    /// Whether the kernel counts memory and processes of all of it together.
+    pub(crate) fn counts(&self) -> bool {
+        self.groups.counts_memory() && self.groups.counts_processes()
+    }
+
     /// Unpacks `pkg.tar`; says the newest time in it, in seconds since 1970.
     pub(crate) fn unpack(&mut self, archive: BorrowedFd<'_>) -> Result<u64, SandboxError> {
         match self.ask(&Order::Unpack, Some(archive))? {

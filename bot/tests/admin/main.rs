@@ -6,6 +6,7 @@
 
 mod cli;
 mod doctor;
+mod doctor_builds;
 mod doctor_ssh;
 mod evr;
 mod hooks;

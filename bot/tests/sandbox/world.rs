@@ -264,7 +264,13 @@ pub(crate) fn spec(name: &str, more: &str) -> String {
 pub(crate) const ONE_FILE: &str = "%description\nA package.\n%install\nmkdir -p %buildroot/usr/share/%name\necho hello > %buildroot/usr/share/%name/hello\n%files\n/usr/share/%name\n";
 
 fn builder(settings: &Build, root: &Path) -> Builder {
-    Builder::new(settings, &Paths::at(root), env!("CARGO_BIN_EXE_windlass"))
+    // Another user may not get at the one that was built here.
+    let program = std::env::var_os("WINDLASS_TEST_PROGRAM").map(PathBuf::from);
+    Builder::new(
+        settings,
+        &Paths::at(root),
+        program.unwrap_or_else(|| env!("CARGO_BIN_EXE_windlass").into()),
+    )
 }
 
 /// The processes that have a word on their command line.

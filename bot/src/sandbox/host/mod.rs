@@ -92,8 +92,8 @@ pub struct Host {
 /// Found once, and again when the signs of its change are seen.
 static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
-/// By the directory that it is written down in, and the architecture.
-type Known = HashMap<(PathBuf, ArchName), (Signs, Arc<Host>)>;
+/// By the directory that it is written down in, and the architecture. Each is looked at by one at a time.
+type Known = HashMap<(PathBuf, ArchName), Arc<Mutex<Option<(Signs, Arc<Host>)>>>>;
 
 /// The state of all that tells of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,9 +119,16 @@ impl Builder {
             ))
         })?;
         let signs = Signs::read(self, &target);
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (self.directory.clone(), arch.clone());
-        if let Some((seen, host)) = known.get(&place)
+        let known = Arc::clone(
+            KNOWN
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(place)
+                .or_default(),
+        );
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((seen, host)) = &*known
             && *seen == signs
             && host.file.is_file()
         {
@@ -131,7 +138,7 @@ impl Builder {
             Some(host) => host,
             None => Host::scan(self, &target, &signs)?,
         });
-        known.insert(place, (signs, Arc::clone(&host)));
+        *known = Some((signs, Arc::clone(&host)));
         Ok(host)
     }
 }

@@ -18,6 +18,18 @@ const USUAL: [&str; 9] = [
     "windlass: ",
 ];
 
+/// What programs say that are let have no more processes, where the kernel does not tell us.
+const PROCESSES: [&str; 3] = ["Cannot fork", "fork: retry: ", "Resource temporarily unavailable"];
+
+/// The same of memory.
+const MEMORY: [&str; 5] = [
+    "Out of memory",
+    "out of memory",
+    "Cannot allocate memory",
+    "MemoryError",
+    "std::bad_alloc",
+];
+
 /// What a compiler or a linker says of the first thing that is wrong.
 const FIRST: [&str; 3] = [": error: ", ": fatal error: ", ": undefined reference to "];
 
@@ -40,8 +52,12 @@ const HINTS: &[(&[&str], &str)] = &[
         "the source archive has no such file: compare Source and Patch in the spec with .gear/rules; `windlass gear export` shows what it holds",
     ),
     (
-        &["Cannot fork", "fork: retry: ", "fork: Resource temporarily unavailable"],
-        "it may have no more processes: the limit is `processes` in [build]",
+        &PROCESSES,
+        "it may have no more processes: the limit is `processes` in [build]; an administrator can raise it",
+    ),
+    (
+        &MEMORY,
+        "one of its processes may have no more memory: the limit is `memory` in [build]; an administrator can raise it",
     ),
     (
         &["Installed (but unpackaged) file(s) found"],
@@ -132,9 +148,13 @@ fn of_section(lines: &[&str], section: &str) -> Vec<String> {
         .filter(|line| !is_usual(line) && !line.starts_with("error: Bad exit status from "))
         .collect();
     let end = said.len().saturating_sub(SHOWN);
-    let first = said[..end]
-        .iter()
-        .find(|line| FIRST.iter().any(|needle| line.contains(needle)));
+    let first = said[..end].iter().find(|line| {
+        FIRST
+            .iter()
+            .chain(&PROCESSES)
+            .chain(&MEMORY)
+            .any(|needle| line.contains(needle))
+    });
     let before = first.into_iter().flat_map(|line| [*line, "…"]);
     before.chain(said[end..].iter().copied()).map(str::to_owned).collect()
 }
