@@ -205,7 +205,7 @@ pub enum TaskCommand {
         /// Go on showing what happens, until its run ends
         #[arg(long)]
         follow: bool,
-        /// Only this stage
+        /// Show what this stage wrote; with --json what is on record of it
         #[arg(long, value_enum)]
         stage: Option<Stage>,
         /// Only this architecture

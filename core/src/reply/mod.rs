@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod log;
+pub mod progress;
 pub mod table;
 pub mod task;
 pub mod time;

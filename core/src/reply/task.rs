@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::progress::{note_lines, plan_lines, stages_line, subtask_lines};
 use super::table::table;
 use super::time::{moment, since};
 use super::why::WhyView;
@@ -12,7 +13,8 @@ use crate::access::VoteKind;
 use crate::decide::Facts;
 use crate::id::{Generation, PackageName, RepositoryName, SubtaskNumber, TaskId, UserName};
 use crate::task::{
-    Action, Denied, Digest, Failure, Fault, Mode, OnFailure, Phase, Run, Stage, State, StateName, Subtask, Task,
+    Action, Denied, Digest, Failure, Fault, Mode, OnFailure, Phase, Progress, Run, Stage, State, StateName, Subtask,
+    Task,
 };
 use crate::world::World;
 
@@ -21,7 +23,8 @@ use crate::world::World;
 /// JSON: `task`, `repository`, `owner`, `created`, `shared`, `state` (see [`StateName`]), `phase` (`none`, `scheduled`,
 /// `running`, `ret`), `since`, `digest` (what an approval is bound to), `deps` (`task`, `state`), `subtasks` (`number`, `by`,
 /// `at`, `action` and what belongs to it, `digest`, `votes`), `run` (what was asked for last), `result` (null while no run
-/// has an end), `because` (lines).
+/// has an end), `progress` (what its last run has come to: `try`, `iteration`, `base`, `since`, `running`, `passed`, `subtasks` by number
+/// with `archive` and `arches`, `plan`, `notes`, `failures`; null where it was not run as it is now), `because` (lines).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskView {
     /// Its number.
@@ -50,6 +53,8 @@ pub struct TaskView {
     pub run: Option<Run>,
     /// How its last run ended.
     pub result: Option<ResultView>,
+    /// How far its last run has come.
+    pub progress: Option<Progress>,
     /// Why it stands there, as `task why` has it.
     pub because: Vec<String>,
     /// The moment of looking; not in JSON.
@@ -135,6 +140,7 @@ impl TaskView {
                 .collect(),
             run: task.state.run().cloned(),
             result: result(&task.state),
+            progress: task.progress.as_deref().cloned(),
             because: WhyView::of(world, task, facts, now).because,
             now,
         }
@@ -181,9 +187,10 @@ impl TaskView {
                 run_text(run)
             ));
         }
-        for line in &self.because {
+        for line in self.because.iter().flat_map(|text| text.lines()) {
             say(format!("  {line}"));
         }
+        let order: Vec<SubtaskNumber> = self.subtasks.iter().map(|view| view.subtask.number).collect();
         let rows: Vec<[String; 3]> = self
             .subtasks
             .iter()
@@ -206,6 +213,25 @@ impl TaskView {
                     "disapproved"
                 };
                 say(format!("       {word} by {}: {}", vote.by, vote.reason));
+            }
+            if let Some(progress) = &self.progress {
+                for line in subtask_lines(progress, view.subtask.number, &order, self.now) {
+                    say(format!("       {line}"));
+                }
+            }
+        }
+        if let Some(progress) = &self.progress {
+            if let Some(plan) = &progress.plan {
+                say(format!("  the plan, on generation {}:", progress.base));
+                for line in plan_lines(plan) {
+                    say(format!("     {line}"));
+                }
+            }
+            for line in note_lines(progress) {
+                say(format!("  {line}"));
+            }
+            if let Some(line) = stages_line(progress, self.now) {
+                say(format!("  {line}"));
             }
         }
         out

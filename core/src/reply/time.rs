@@ -35,6 +35,14 @@ pub fn since(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// As [`since`], with seconds below a minute: `3 s`.
+pub fn since_to_the_second(then: Timestamp, now: Timestamp) -> String {
+    match now.duration_since(then).as_secs() {
+        seconds @ ..60 => format!("{} s", seconds.max(0)),
+        _ => since(then, now),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

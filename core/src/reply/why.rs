@@ -10,7 +10,7 @@ use super::time::{moment, since};
 use crate::access::{Ground, Ruling};
 use crate::decide::{Facts, ruling};
 use crate::id::TaskId;
-use crate::task::{Denied, Fault, Phase, State, StateName, Task};
+use crate::task::{Denied, Fault, Mode, Phase, State, StateName, Task};
 use crate::world::World;
 
 /// Why a task stands where it does.
@@ -91,29 +91,37 @@ impl WhyView {
                 if !world.is_made(&task.repository) {
                     self.not_made(task);
                 } else if self.waits_for.is_empty() {
-                    self.because("it waits for its turn");
+                    self.turn(world, task, "it waits for its turn");
                 }
                 if let Some(trouble) = trouble {
-                    self.because(&format!(
-                        "last time the infrastructure failed: {}",
-                        super::log::failure_text(trouble)
-                    ));
+                    let what = match trouble.fault {
+                        Fault::Infrastructure => "last time the infrastructure failed",
+                        Fault::Package | Fault::Policy => {
+                            "it is tested again when nobody is ahead of it; while others were, it failed"
+                        }
+                    };
+                    self.because(&format!("{what}: {}", super::log::failure_text(trouble)));
                 }
-                if let Some(at) = not_before.filter(|at| *at > self.now) {
-                    self.because(&format!("it is tried again after {}", moment(at)));
-                }
+                self.back_off(*not_before);
                 self.next(format!("task abort {id}"));
             }
-            State::Building {
-                stage, iteration, base, ..
-            } => {
-                let at = stage.as_ref().map_or_else(
-                    || "between two stages".to_owned(),
-                    |(stage, arch)| {
-                        arch.as_ref()
-                            .map_or_else(|| format!("at {stage}"), |arch| format!("at {stage} on {arch}"))
-                    },
-                );
+            State::Building { iteration, base, .. } => {
+                let running = task.progress.as_deref().map_or(&[][..], |progress| &progress.running);
+                let at: Vec<String> = running
+                    .iter()
+                    .map(|running| {
+                        let arch = running.arch.as_ref();
+                        arch.map_or_else(
+                            || running.stage.to_string(),
+                            |arch| format!("{} on {arch}", running.stage),
+                        )
+                    })
+                    .collect();
+                let at = if at.is_empty() {
+                    "between two stages".to_owned()
+                } else {
+                    format!("at {}", at.join(", "))
+                };
                 self.because(&format!(
                     "its stages run on generation {base} (iteration {iteration}), {at}"
                 ));
@@ -126,6 +134,9 @@ impl WhyView {
             }
             State::Failed { failure, .. } => {
                 self.because(&super::log::failure_text(failure));
+                for line in failure.hint.iter().flat_map(|hint| hint.lines()) {
+                    self.because(&format!("hint: {line}"));
+                }
                 match failure.fault {
                     Fault::Package | Fault::Policy => {
                         self.waits_on.push(task.owner.to_string());
@@ -140,13 +151,19 @@ impl WhyView {
                 }
             }
             State::Eperm { denied, .. } => self.denied(world, task, facts, denied),
-            State::Pending { .. } => {
+            State::Pending {
+                not_before, trouble, ..
+            } => {
                 self.dependencies(world, task);
                 if !world.is_made(&task.repository) {
                     self.not_made(task);
                 } else if self.waits_for.is_empty() {
-                    self.because("all checks passed; it waits for its commit");
+                    self.turn(world, task, "all checks passed; it waits for its commit");
                 }
+                if let Some(trouble) = trouble {
+                    self.because(&format!("the last commit did not happen: {trouble}"));
+                }
+                self.back_off(*not_before);
                 self.next(format!("task abort {id}"));
             }
             State::Committing { generation, .. } => {
@@ -177,6 +194,39 @@ impl WhyView {
 
     fn next(&mut self, command: String) {
         self.next.push(command);
+    }
+
+    /// Its turn has not come: who is before it.
+    fn turn(&mut self, world: &World, task: &Task, what: &str) {
+        let own = task.state.run().map(|run| (run.at, task.id));
+        let mut ahead: Vec<(Timestamp, TaskId)> = world
+            .open_tasks()
+            .filter(|other| other.repository == task.repository && is_on_its_way(other))
+            .filter(|other| world.waits_for(other).is_empty())
+            .filter_map(|other| Some((other.state.run()?.at, other.id)))
+            .filter(|other| own.is_some_and(|own| *other < own))
+            .collect();
+        ahead.sort_unstable();
+        let names: Vec<String> = ahead.iter().take(3).map(|(_, id)| id.to_string()).collect();
+        let more = match ahead.len().saturating_sub(names.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        self.because(&match names.len() {
+            0 => what.to_owned(),
+            1 => format!("{what}; before it lands task {}", names.join(", ")),
+            _ => format!("{what}; before it land the tasks {}{more}", names.join(", ")),
+        });
+    }
+
+    /// It waits for a moment.
+    fn back_off(&mut self, not_before: Option<Timestamp>) {
+        if let Some(at) = not_before.filter(|at| *at > self.now) {
+            self.because(&format!(
+                "it is tried again after {}",
+                super::time::moment_to_the_second(at)
+            ));
+        }
     }
 
     /// There is nothing to build on yet.
@@ -294,7 +344,7 @@ impl WhyView {
             moment(self.since),
             since(self.since, self.now)
         );
-        for line in &self.because {
+        for line in self.because.iter().flat_map(|text| text.lines()) {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "  {line}");
         }
@@ -305,5 +355,22 @@ impl WhyView {
             let _ = writeln!(out, "next: {command}");
         }
         out
+    }
+}
+
+/// Whether a task was run to land, and has neither landed nor failed.
+fn is_on_its_way(task: &Task) -> bool {
+    match &task.state {
+        State::Awaiting { run, .. }
+        | State::Building { run, .. }
+        | State::Pending { run, .. }
+        | State::Committing { run, .. } => run.mode == Mode::Commit,
+        State::New
+        | State::Tested { .. }
+        | State::Failed { .. }
+        | State::Eperm { .. }
+        | State::Done { .. }
+        | State::Aborted { .. }
+        | State::Removed { .. } => false,
     }
 }

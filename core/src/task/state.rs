@@ -281,7 +281,8 @@ fn next(state: &State, event: &TaskEvent, _now: Timestamp) -> Option<(State, Vec
             message,
             not_before,
         } => {
-            let State::Committing { run, .. } = state else {
+            // Before it began, too: a keyring that cannot be read, a lock that cannot be taken.
+            let (State::Committing { run, .. } | State::Pending { run, .. }) = state else {
                 return None;
             };
             let next = State::Pending {

@@ -23,7 +23,7 @@ pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The version of a stored world. It grows with every change of what is stored *or* of what an event makes of it: a world of
 /// another version is made from all events again.
-pub const WORLD_VERSION: u32 = 3;
+pub const WORLD_VERSION: u32 = 4;
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
