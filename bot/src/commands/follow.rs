@@ -15,6 +15,7 @@ use windlass_core::reply::{Body, Reply, Wait};
 use windlass_core::task::Stage;
 
 use super::frames::Frames;
+use super::logs::Wanted;
 use super::{Commands, ROUNDS, Trouble};
 use crate::exit::Exit;
 
@@ -35,7 +36,7 @@ impl Log {
 }
 
 /// Why somebody who waits goes on.
-enum Woken {
+pub(super) enum Woken {
     Changed,
     Gone,
     Stopping,
@@ -54,6 +55,9 @@ impl Commands {
                     return Ok(());
                 }
             };
+            if let Some(wanted) = wanted_logs(&command, reply.task) {
+                return self.show_logs(wanted, changes, frames).await;
+            }
             match reply.wait {
                 None => {
                     frames.rendered(&reply.render()).await;
@@ -162,7 +166,12 @@ impl Commands {
         Err(Trouble::Restless)
     }
 
-    async fn woken(&self, changes: &mut broadcast::Receiver<TaskId>, task: TaskId, frames: &Frames) -> Woken {
+    pub(super) async fn woken(
+        &self,
+        changes: &mut broadcast::Receiver<TaskId>,
+        task: TaskId,
+        frames: &Frames,
+    ) -> Woken {
         let mut stopping = self.stopping.clone();
         loop {
             tokio::select! {
@@ -178,7 +187,27 @@ impl Commands {
     }
 }
 
-async fn stopped(frames: &Frames) -> Result<(), Trouble> {
+/// The logs that a command asks for: those of one stage. As JSON it has what is on record.
+fn wanted_logs(command: &Command, task: Option<TaskId>) -> Option<Wanted> {
+    let Command::Task(TaskCommand::Log {
+        stage: Some(stage),
+        arch,
+        follow,
+        flags,
+        ..
+    }) = command
+    else {
+        return None;
+    };
+    (!flags.json).then_some(Wanted {
+        task: task?,
+        stage: *stage,
+        arch: arch.clone(),
+        follow: *follow,
+    })
+}
+
+pub(super) async fn stopped(frames: &Frames) -> Result<(), Trouble> {
     frames
         .err("windlass: the bot is shutting down\n\nhint: ask again when it is back\n")
         .await;

@@ -6,6 +6,7 @@
 pub mod facts;
 mod follow;
 pub mod frames;
+mod logs;
 pub mod refs;
 pub mod repo;
 pub mod roster;
