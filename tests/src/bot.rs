@@ -57,6 +57,15 @@ impl Bot {
         Ok(())
     }
 
+    /// Waits until it has died, killed by itself.
+    pub fn dies(mut self, limit: std::time::Duration) -> anyhow::Result<()> {
+        let status = wait::until_within(limit, "the bot's death", || self.group.ended())?;
+        if status.success() {
+            bail!("the bot ended in good order");
+        }
+        Ok(())
+    }
+
     /// Ends it in the middle of whatever it does.
     pub fn kill(mut self) {
         self.group.kill();

@@ -304,6 +304,21 @@ impl World {
         Ok(())
     }
 
+    /// Starts the bot, which dies at a point that the code names.
+    pub fn start_bot_that_dies_at(&mut self, point: &str) -> anyhow::Result<()> {
+        let serve = self.serve().env("WINDLASS_CRASH_AT", point);
+        self.bot = Some(Bot::start(&serve, &self.socket(), &self.dir.path().join("bot.log"))?);
+        Ok(())
+    }
+
+    /// Waits until the bot has died by itself.
+    pub fn bot_dies(&mut self, limit: std::time::Duration) -> anyhow::Result<()> {
+        match self.bot.take() {
+            Some(bot) => bot.dies(limit),
+            None => bail!("the bot does not run"),
+        }
+    }
+
     /// Stops the bot in good order.
     pub fn stop_bot(&mut self) -> anyhow::Result<()> {
         match self.bot.take() {

@@ -33,9 +33,22 @@ const NOT_NOW: &str = "not_now";
 /// Access does not suffice any more; the end of the run is on record by then.
 const EPERM: &str = "eperm";
 
+/// What becomes of that which was tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// It is of no more use: it has landed, or never will.
+    Over,
+    /// It was tested on something that is there no more.
+    TestAgain,
+    /// It stays as it is: it waits for votes.
+    Stays,
+    /// The infrastructure failed: the same is tried again.
+    Troubled,
+}
+
 /// Commits what was tested, or puts on record why not. A mistake of our own is an infrastructure failure, too: the queue goes on.
-pub(super) fn commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| try_to_commit(runner, tested, pause))) {
+pub(super) fn commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) -> After {
+    catch_unwind(AssertUnwindSafe(|| try_to_commit(runner, tested, pause))).unwrap_or_else(|panic| {
         let (task, what) = (tested.task.id, failure::said(&*panic));
         tracing::error!(task.id = task.get(), "the commit of task {task} has panicked: {what}");
         let site = Site {
@@ -45,11 +58,11 @@ pub(super) fn commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuratio
             log: tested.dir.recorded(&tested.dir.log(Stage::RepoCommit, None, None)),
         };
         // What was begun by then is looked into at the next start: `current` decides.
-        not_committed(runner, tested, &site, failure::own_mistake(what), pause);
-    }
+        not_committed(runner, tested, &site, failure::own_mistake(what), pause)
+    })
 }
 
-fn try_to_commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) {
+fn try_to_commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) -> After {
     let task = tested.task.id;
     let log_path = tested.dir.log(Stage::RepoCommit, None, None);
     let mut log = match StageLog::create(&log_path) {
@@ -74,50 +87,54 @@ fn try_to_commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) {
         Ok(facts) => facts,
         Err(error) => {
             say(error.to_string());
-            not_committed(runner, tested, &site, error, pause);
-            return;
+            return not_committed(runner, tested, &site, error, pause);
         }
     };
     let Some(repository) = runner.repositories.get(&tested.plan.repository).cloned() else {
-        return;
+        return After::Over;
     };
-    let lock = match repository.lock() {
-        Ok(lock) => lock,
+    let ready = repository
+        .bases()
+        .and_then(|bases| Ok((bases, repository.lock()?)))
+        .map_err(|error| StageError::infrastructure(error.to_string()));
+    let (bases, lock) = match ready {
+        Ok(ready) => ready,
         Err(error) => {
             say(error.to_string());
-            not_committed(
-                runner,
-                tested,
-                &site,
-                StageError::infrastructure(error.to_string()),
-                pause,
-            );
-            return;
+            return not_committed(runner, tested, &site, error, pause);
         }
     };
+    if !bases.are(&tested.bases) {
+        say("a base repository has changed: it is tested again".to_owned());
+        return After::TestAgain;
+    }
     let wanted = Change::new(tested.plan.clone(), tested.files.clone());
     let made = change(&repository, &lock, &runner.writer, &wanted, story(tested, facts, pause));
-    match made {
-        Ok(switched) => say(format!("generation {} is there", switched.generation)),
+    let after = match made {
+        Ok(switched) => {
+            say(format!("generation {} is there", switched.generation));
+            // What was built is in the repository now; the logs stay.
+            tested.dir.drop_packages();
+            After::Over
+        }
         Err(RepositoryError::Refused(refusal)) => {
             say(refusal.message.clone());
             if refusal.code == EPERM {
                 settle_access(runner, tested);
+                After::Stays
+            } else {
+                After::TestAgain
             }
         }
         Err(error) => {
             say(error.to_string());
             tracing::warn!(task.id = task.get(), %error, "task {task} could not be committed: {error}");
-            not_committed(
-                runner,
-                tested,
-                &site,
-                StageError::infrastructure(error.to_string()),
-                pause,
-            );
+            let error = StageError::infrastructure(error.to_string());
+            not_committed(runner, tested, &site, error, pause)
         }
-    }
+    };
     crash::point("commit.ended");
+    after
 }
 
 /// What goes on record around the change.
@@ -230,9 +247,22 @@ fn led(task: &Task, subject: Subject, leader: &UserName) -> Event {
 
 /// Puts on record that a task that waits for its commit cannot have it: for good where a rule says so, for a while where the
 /// infrastructure failed.
-fn not_committed(runner: &Runner, tested: &Arc<Tested>, site: &Site, error: StageError, pause: SignedDuration) {
-    let Some(failed) = failure::of(site, error) else { return };
+fn not_committed(
+    runner: &Runner,
+    tested: &Arc<Tested>,
+    site: &Site,
+    error: StageError,
+    pause: SignedDuration,
+) -> After {
+    let Some(failed) = failure::of(site, error) else {
+        return After::Stays;
+    };
     let not_before = failure::not_before(&failed, pause);
+    let after = if not_before.is_some() {
+        After::Troubled
+    } else {
+        After::Over
+    };
     let (id, notes) = (tested.task.id, failed.notes);
     let recorded = runner.writer.call_blocking(move |state| {
         let Some(TaskState::Pending {
@@ -270,6 +300,7 @@ fn not_committed(runner: &Runner, tested: &Arc<Tested>, site: &Site, error: Stag
     if let Err(error) = recorded {
         tracing::error!(task.id = id.get(), %error, "why task {id} was not committed cannot be recorded: {error}");
     }
+    after
 }
 
 /// The lists do not allow any more what they allowed when it was tested: it waits for votes again.

@@ -31,6 +31,7 @@ use windlass_core::queue::{Action, plan};
 use windlass_core::task::TaskEvent;
 use windlass_hooks::settings::Paths;
 
+use self::commit::After;
 use self::run::{Job, Tested};
 use self::snapshot::{Alive, Live};
 use crate::commands::facts::Sources;
@@ -89,6 +90,7 @@ enum Done {
     Commit {
         task: TaskId,
         repository: RepositoryName,
+        after: After,
     },
 }
 
@@ -232,13 +234,20 @@ impl Runner {
         let troubles = desk.troubles.get(&task).copied().unwrap_or(0);
         let (runner, back, name) = (self.clone(), done.clone(), repository.clone());
         let work = move || {
-            commit::commit(&runner, &tested, back_off(troubles));
-            let _ = done.send(Done::Commit { task, repository });
+            let after = commit::commit(&runner, &tested, back_off(troubles));
+            let _ = done.send(Done::Commit {
+                task,
+                repository,
+                after,
+            });
         };
         if let Err(error) = std::thread::Builder::new().name(format!("commit {task}")).spawn(work) {
             tracing::error!(task.id = task.get(), %error, "no thread for a commit: {error}");
-            let repository = name;
-            let _ = back.send(Done::Commit { task, repository });
+            let _ = back.send(Done::Commit {
+                task,
+                repository: name,
+                after: After::Stays,
+            });
         }
     }
 }
@@ -263,10 +272,20 @@ impl Desk {
                     self.tested.insert(task, Arc::from(tested));
                 }
             }
-            Done::Commit { task, repository } => {
+            Done::Commit {
+                task,
+                repository,
+                after,
+            } => {
                 self.commits.remove(&repository);
-                // Landed, or to be tested again, or to be tried again with what is here: then the base has not moved.
-                let _ = task;
+                match after {
+                    After::Over | After::TestAgain => {
+                        self.tested.remove(&task);
+                        self.troubles.remove(&task);
+                    }
+                    After::Stays => {}
+                    After::Troubled => *self.troubles.entry(task).or_default() += 1,
+                }
             }
         }
     }

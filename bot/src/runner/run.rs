@@ -39,6 +39,8 @@ pub(super) struct Tested {
     pub(super) alive: Alive,
     pub(super) plan: Plan,
     pub(super) files: Files,
+    /// What the base repositories were.
+    pub(super) bases: Bases,
     /// The log of the commit.
     pub(super) dir: RunDir,
 }
@@ -152,9 +154,16 @@ fn stages(
             StageError::io(&format!("the directory {}", dir.path().display()), &error),
         )
     })?;
+    dir.drop_packages_of_others();
     let content = repository.content();
     if content.generation != job.base {
-        return Err(Halt::Over);
+        let differ = format!(
+            "{} is at generation {}, and generation {} is on record",
+            repository.name(),
+            content.generation,
+            job.base
+        );
+        return Err(Halt::of(&first, StageError::infrastructure(differ)));
     }
     let bases = repository
         .bases()
@@ -230,6 +239,7 @@ impl Walk<'_> {
             alive: self.job.alive,
             plan,
             files,
+            bases: self.bases.clone(),
             dir: self.context.dir.clone(),
         };
         Ok((tested, outcome))

@@ -74,9 +74,45 @@ impl RunDir {
         }
     }
 
+    /// Removes the packages and archives of this run; what it said stays.
+    pub fn drop_packages(&self) {
+        drop_packages(&self.dir, DEPTH);
+    }
+
+    /// The same for all other runs of the task.
+    pub fn drop_packages_of_others(&self) {
+        let runs = self.dir.parent().map(std::fs::read_dir);
+        for run in runs.into_iter().flatten().flatten().flatten() {
+            if run.path() != self.dir {
+                drop_packages(&run.path(), DEPTH);
+            }
+        }
+    }
+
     /// A path of this run as it goes on record: relative to the directory of all tasks, so that it outlives a move.
     pub fn recorded(&self, path: &Path) -> String {
         path.strip_prefix(&self.tasks).unwrap_or(path).display().to_string()
+    }
+}
+
+/// How deep packages lie below a run's directory.
+const DEPTH: usize = 3;
+
+fn drop_packages(dir: &Path, depth: usize) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if depth > 1 {
+                drop_packages(&path, depth - 1);
+            }
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "rpm" || extension == "tar")
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            // It only takes room.
+            tracing::warn!(path = %path.display(), %error, "cannot be removed: {error}");
+        }
     }
 }
 

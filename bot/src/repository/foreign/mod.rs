@@ -70,6 +70,18 @@ impl Bases {
         self.0.get(arch).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether these are the same as others, package for package: read at another moment, and nothing was read anew since.
+    pub fn are(&self, others: &Self) -> bool {
+        let same = |(one, other): (&Vec<Base>, &Vec<Base>)| {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| Arc::ptr_eq(&one.index, &other.index))
+        };
+        self.0.keys().eq(others.0.keys()) && self.0.values().zip(others.0.values()).all(same)
+    }
+
     /// The packages alone.
     pub fn indexes(&self) -> BTreeMap<ArchName, Vec<Arc<Index>>> {
         let indexes = |bases: &Vec<Base>| bases.iter().map(|base| Arc::clone(&base.index)).collect();
