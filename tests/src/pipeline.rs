@@ -18,7 +18,7 @@ use crate::{demo, wait};
 pub const TASK: Duration = Duration::from_mins(4);
 
 /// The programs without which nothing is built.
-const NEEDED: [&str; 5] = ["rpmbuild", "bwrap", "gcc", "make", "dnf"];
+const NEEDED: [&str; 7] = ["rpmbuild", "bwrap", "gcc", "make", "dnf", "zypper", "createrepo_c"];
 
 /// Why packages cannot be built on this machine, if they cannot.
 pub fn cannot_build() -> Option<String> {
