@@ -247,3 +247,29 @@ fn a_damaged_result_is_built_again() {
     assert!(!world.spec("x86_64", &text).unwrap().reused);
     assert!(world.spec("x86_64", &text).unwrap().reused);
 }
+
+#[test]
+fn what_scripts_need_the_host_has() {
+    if !can_build() {
+        return;
+    }
+    let world = World::new();
+    let more = "BuildArch: noarch\n%description\nx\n%install\nmkdir -p %buildroot%_bindir\n\
+                printf '#!/usr/bin/perl\\nuse strict;\\nuse POSIX;\\nuse File::Temp;\\n' > %buildroot%_bindir/one\n\
+                printf '#!/usr/bin/python3\\nimport json\\n' > %buildroot%_bindir/two\n\
+                printf '#!/bin/bash\\n' > %buildroot%_bindir/three\nchmod 755 %buildroot%_bindir/*\n%files\n%_bindir/*\n";
+    let outcome = world.spec("x86_64", &spec("scripts", more)).unwrap();
+    let requires = &binaries(&outcome)[0].package.requires;
+    assert!(
+        requires.iter().any(|one| one.to_string() == "perl(POSIX)"),
+        "{requires:?}"
+    );
+    let host = world.builder.host(&"x86_64".parse().unwrap()).unwrap();
+    for require in requires {
+        let leaves = require.leaves();
+        let met = leaves
+            .iter()
+            .all(|leaf| leaf.name.starts_with("rpmlib(") || !host.index.providers(leaf).is_empty());
+        assert!(met, "{require}");
+    }
+}

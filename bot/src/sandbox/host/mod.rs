@@ -32,7 +32,7 @@ use crate::stages::StopFlag;
 pub const NAME: &str = "windlass-host";
 
 /// Raised when what is scanned or written changes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Where rpm has its database in a root.
 const RPM: &str = "var/lib/rpm";
@@ -55,7 +55,7 @@ const LIBRARIES: [&str; 7] = [
 ];
 
 /// What tells that the host has changed, by being newer.
-const SIGNS: [&str; 14] = [
+const SIGNS: [&str; 16] = [
     "usr/bin",
     "usr/sbin",
     "usr/lib/pkgconfig",
@@ -70,6 +70,8 @@ const SIGNS: [&str; 14] = [
     "usr/lib/sysimage/rpm/rpmdb.sqlite",
     "usr/lib/sysimage/rpm/Packages.db",
     "etc/alternatives",
+    "usr/lib/python3/dist-packages",
+    "usr/share/perl5",
 ];
 
 /// The host as one architecture's builds see it.

@@ -1,5 +1,7 @@
 //! What the host has: its programs, libraries, pkg-config modules, and what packagers call the usual things.
 
+mod languages;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -110,7 +112,8 @@ pub(super) fn provides<'s>(
     }
     libraries(tree, target, &files, &mut names)?;
     modules(target, &files, &mut names);
-    python(tree, &mut names);
+    languages::python(tree, &mut names);
+    languages::perl(tree, &mut names)?;
     Ok(names.iter().filter_map(|name| dependency(name)).collect())
 }
 
@@ -216,23 +219,6 @@ fn modules(target: &Target, files: &[PathBuf], names: &mut BTreeSet<String>) {
             Some(version) => format!("pkgconfig({module}) = {version}"),
             None => format!("pkgconfig({module})"),
         });
-    }
-}
-
-/// What Python modules of the host's version ask for.
-fn python(tree: &Path, names: &mut BTreeSet<String>) {
-    let Ok(entries) = fs::read_dir(tree.join("usr/bin")) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let version = name.to_str().and_then(|name| name.strip_prefix("python3."));
-        if let Some(minor) = version.filter(|minor| !minor.is_empty() && minor.bytes().all(|b| b.is_ascii_digit())) {
-            names.insert(format!("python(abi) = 3.{minor}"));
-            if tree.join(format!("usr/include/python3.{minor}/Python.h")).is_file() {
-                names.insert("python3-devel".to_owned());
-            }
-        }
     }
 }
 
