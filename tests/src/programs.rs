@@ -24,7 +24,7 @@ impl Programs {
     pub fn built() -> anyhow::Result<Self> {
         let programs = Self::in_folder(&profile_folder()?)?;
         let root = workspace()?;
-        let newest = ["core", "hooks", "bot", "templates"]
+        let newest = ["core/src", "hooks/src", "bot/src", "templates"]
             .iter()
             .map(|part| newest_source(&root.join(part)))
             .collect::<anyhow::Result<Vec<_>>>()?

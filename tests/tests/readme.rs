@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use windlass_tests::normal::normalised;
+use windlass_tests::pipeline::cannot_build;
 use windlass_tests::process::Cmd;
 use windlass_tests::programs::{Programs, workspace};
+use windlass_tests::skipped;
 
 /// A command of the README and what it prints there.
 struct Shown {
@@ -15,6 +17,10 @@ struct Shown {
 
 #[test]
 fn every_command_by_hand_prints_what_the_readme_says() -> anyhow::Result<()> {
+    if let Some(why) = cannot_build() {
+        skipped(&why);
+        return Ok(());
+    }
     let text = std::fs::read_to_string(workspace()?.join("README.md"))?;
     let commands = commands(&text);
     assert!(commands.len() >= 10, "the section has lost its commands");
@@ -75,7 +81,15 @@ fn every_command_by_hand_prints_what_the_readme_says() -> anyhow::Result<()> {
 /// A line without what differs from run to run: ids, times, and the width of a column.
 fn line_of(line: &str, known: &[(String, String)]) -> String {
     let line = normalised(line, known);
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    for at in 1..words.len() {
+        let unit = matches!(words[at], "ms" | "s");
+        if unit && words[at - 1].parse::<f64>().is_ok() {
+            words[at - 1] = "SOME";
+            words[at] = "TIME";
+        }
+    }
+    words.join(" ")
 }
 
 /// Whether the lines are the expected ones; `…` alone on a line stands for any lines.

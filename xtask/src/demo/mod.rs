@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
+use windlass_tests::programs::{Programs, workspace};
 
 use self::place::Place;
 use self::show::Show;
@@ -25,7 +26,6 @@ Examples:
   cargo xtask demo                          in a temporary folder, which is removed at the end
   cargo xtask demo --dir /tmp/w --keep      leaves everything there, to go on by hand
   cargo xtask demo --json | jq -r '.commands[] | \"\\(.who)$ \\(.command)\"'")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of a command line")]
 pub(crate) struct Args {
     /// Where everything lies; the path must be short, sockets lie below it [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
@@ -39,9 +39,6 @@ pub(crate) struct Args {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// Take the programs as they are in the target folder, without a look at their source
-    #[arg(long)]
-    built: bool,
 }
 
 type StepOf = fn(&mut Place) -> anyhow::Result<()>;
@@ -63,10 +60,11 @@ const STEPS: [StepOf; 10] = [
 /// Plays it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     packages::ensure(&packages::DEMO, args.yes)?;
-    if !args.built {
+    // What a developer built with everything else has other features, and would be built once more.
+    if Programs::built().is_err() {
         let mut build = std::process::Command::new("cargo");
         build.args(["build", "--workspace", "--bins"]);
-        if !process::run(build.current_dir(windlass_tests::programs::workspace()?))? {
+        if !process::run(build.current_dir(workspace()?))? {
             bail!("the programs do not build");
         }
     }

@@ -50,8 +50,6 @@ pub(super) enum Keep {
     Nothing,
     /// Those that hold one of these words.
     With(&'static [&'static str]),
-    /// The same, of a log: nobody misses the others.
-    Only(&'static [&'static str]),
     /// The first so many.
     First(usize),
 }
@@ -205,7 +203,7 @@ fn kept(out: &str, err: &str, keep: Keep) -> Vec<String> {
     let wanted = |at: usize, line: &str| match keep {
         Keep::All => true,
         Keep::Unseen | Keep::Nothing => false,
-        Keep::With(words) | Keep::Only(words) => words.iter().any(|word| line.contains(word)),
+        Keep::With(words) => words.iter().any(|word| line.contains(word)),
         Keep::First(count) => at < count,
     };
     let mut kept = Vec::new();
@@ -218,7 +216,7 @@ fn kept(out: &str, err: &str, keep: Keep) -> Vec<String> {
             left_out = false;
             kept.push(line);
         } else {
-            left_out |= !line.trim().is_empty() && !matches!(keep, Keep::Only(_));
+            left_out |= !line.trim().is_empty();
         }
     }
     if left_out && !kept.is_empty() {
@@ -255,7 +253,6 @@ mod tests {
             ["…", "c one", "…", "e one", "remote: one"]
         );
         assert_eq!(kept(out, "", Keep::First(1)), ["a", "…"]);
-        assert_eq!(kept(out, "", Keep::Only(&["one"])), ["c one", "e one"]);
         assert!(kept(out, "x", Keep::Nothing).is_empty());
     }
 
