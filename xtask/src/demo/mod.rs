@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use windlass_tests::programs::{Programs, workspace};
+use windlass_tests::programs::workspace;
 
 use self::place::Place;
 use self::show::Show;
