@@ -94,6 +94,8 @@ fn a_pushed_tag_becomes_a_generation_and_the_task_tells_how() -> anyhow::Result<
     // The package belongs to whoever landed it first.
     let acl = says(&world, &ALICE, &["acl", "main", "libwind", "show"])?;
     assert!(acl.contains("alice"), "{acl}");
+    let plan = world.windlass(["repo", "plan", &id]).run()?.ok()?.out();
+    assert!(plan.contains("libwind") && plan.contains("libwind-devel"), "{plan}");
     // What each stage wrote.
     let build = says(
         &world,

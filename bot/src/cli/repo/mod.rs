@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod plan;
 mod read;
 mod show;
 mod write;
@@ -52,6 +53,8 @@ Examples:
     Log(read::LogArgs),
     /// Show what changed from one generation to another
     Diff(read::DiffArgs),
+    /// Show what a task would do to its repository, package by package
+    Plan(plan::PlanArgs),
     /// Make a new generation with the content of an old one
     #[command(after_help = "\
 Examples:
@@ -100,6 +103,7 @@ impl Run for Args {
             Action::Ls(args) => read::ls(context, &args),
             Action::Log(args) => read::log(context, &args),
             Action::Diff(args) => read::diff(context, &args),
+            Action::Plan(args) => plan::plan(context, &args),
             Action::Check(args) => check::check(context, &args),
             Action::Verify(args) => read::verify(context, &args),
         }
