@@ -360,3 +360,16 @@ fn back_off(times: u32) -> SignedDuration {
 fn until(at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_left_alone_ever_longer_but_never_for_more_than_an_hour() {
+        let pauses: Vec<i64> = [0, 1, 2, 6, 7, 40, u32::MAX]
+            .map(|times| back_off(times).as_secs())
+            .to_vec();
+        assert_eq!(pauses, [30, 60, 120, 1920, 3600, 3600, 3600]);
+    }
+}

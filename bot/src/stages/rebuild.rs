@@ -279,3 +279,102 @@ impl Write for Archive {
         self.out.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of a cpio archive of the "new ASCII" form.
+    fn file(name: &str, mode: u32, content: &[u8]) -> Vec<u8> {
+        let mut out = b"070701".to_vec();
+        let fields = [
+            1,
+            mode as usize,
+            0,
+            0,
+            1,
+            0,
+            content.len(),
+            0,
+            0,
+            0,
+            0,
+            name.len() + 1,
+            0,
+        ];
+        for field in fields {
+            out.extend(format!("{field:08x}").bytes());
+        }
+        out.extend(name.bytes());
+        out.push(0);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend(content);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out
+    }
+
+    /// Takes a payload apart: the names in it, and the archive that came of it.
+    fn taken_apart(parts: &[Vec<u8>]) -> io::Result<(BTreeSet<String>, Vec<u8>)> {
+        let dir = tempfile::tempdir().unwrap();
+        let (payload, out) = (dir.path().join("payload"), dir.path().join("out"));
+        std::fs::write(&payload, parts.concat()).unwrap();
+        let mut archive = Archive::new(File::create(&out).unwrap());
+        let names = convert(File::open(&payload).unwrap(), &mut archive, 1_000_000_000)?;
+        archive.finish().unwrap();
+        Ok((names, std::fs::read(&out).unwrap()))
+    }
+
+    const PLAIN: u32 = 0o100_644;
+
+    #[test]
+    fn a_payload_becomes_a_flat_archive_that_others_can_read() {
+        let parts = [
+            file("./hello.spec", PLAIN, b"Name: hello\n"),
+            file("hello-1.0.tar", PLAIN, &[7; 513]),
+            file("TRAILER!!!", 0, b""),
+        ];
+        let (names, bytes) = taken_apart(&parts).unwrap();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["hello-1.0.tar", "hello.spec"]);
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let found: Vec<(String, u64)> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                assert_eq!(entry.header().mtime().unwrap(), 1_000_000_000);
+                (entry.path().unwrap().display().to_string(), entry.size())
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [("hello.spec".to_owned(), 12), ("hello-1.0.tar".to_owned(), 513)]
+        );
+    }
+
+    #[test]
+    fn nothing_but_plain_files_with_plain_names_comes_out() {
+        for (what, name, mode) in [
+            ("a path", "../evil", PLAIN),
+            ("a path", "dir/evil", PLAIN),
+            ("a hidden file", ".rpmmacros", PLAIN),
+            ("a link", "link", 0o120_777),
+            ("a device", "sda", 0o060_600),
+            ("a directory", "dir", 0o040_755),
+            ("a long name", &"x".repeat(101), PLAIN),
+            ("no name", "./", PLAIN),
+        ] {
+            let error = taken_apart(&[file(name, mode, b""), file("TRAILER!!!", 0, b"")]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{what}: {error}");
+        }
+        let twice = [
+            file("a", PLAIN, b"1"),
+            file("a", PLAIN, b"2"),
+            file("TRAILER!!!", 0, b""),
+        ];
+        assert!(taken_apart(&twice).unwrap_err().to_string().contains("twice"));
+        assert!(taken_apart(&[b"no archive at all".to_vec()]).is_err());
+        let mut cut = file("a", PLAIN, &[1; 100]);
+        cut.truncate(150);
+        assert!(taken_apart(&[cut]).is_err());
+    }
+}

@@ -10,6 +10,7 @@ use crate::task::{Failure, Fault, Outcome, Stage, State, StateName, TaskEvent};
 
 mod content;
 mod early;
+mod progress;
 mod push;
 mod read;
 mod run;
