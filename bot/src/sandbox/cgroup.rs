@@ -178,6 +178,13 @@ fn ends(process: Pid) -> bool {
     poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&most)).is_ok_and(|ready| ready > 0)
 }
 
+/// Whether a process runs. One that has ended and that nobody has asked for yet does not.
+fn lives(process: &str) -> bool {
+    let stat = fs::read_to_string(Path::new("/proc").join(process).join("stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+    state.is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
+
 /// Removes the groups that bots left which are no more.
 pub(super) fn sweep(prefix: &str) {
     let Ok(own) = fs::read_to_string("/proc/self/cgroup") else {
@@ -197,7 +204,7 @@ pub(super) fn sweep(prefix: &str) {
                 let maker = name
                     .to_str()
                     .and_then(|name| name.strip_prefix(prefix)?.split('-').next());
-                if maker.is_some_and(|maker| !Path::new("/proc").join(maker).exists()) {
+                if maker.is_some_and(|maker| !lives(maker)) {
                     remove(&entry.path());
                 }
             }
@@ -308,8 +315,14 @@ mod tests {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        assert!(is_ours(child.id()));
+        assert!(is_ours(child.id()) && lives(&child.id().to_string()));
         drop(child.stdin.take());
+        // Its end is waited for without being asked for: it is a zombie then.
+        let number = Pid::from_child(&child);
+        let process = pidfd_open(number, PidfdFlags::empty()).unwrap();
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], None).unwrap();
+        assert!(!lives(&child.id().to_string()));
         child.wait().unwrap();
+        assert!(!lives(&child.id().to_string()));
     }
 }
