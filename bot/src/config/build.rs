@@ -27,6 +27,8 @@ pub struct Build {
     pub max_package: Size,
     /// How many packages are taken from it at most.
     pub max_packages: u32,
+    /// How long a result that nobody takes over any more is kept.
+    pub keep: Duration,
     /// How many jobs `%_smp_mflags` starts; 0 is one a processor.
     pub jobs: u32,
     /// Where the Unix ids begin that builds run as, 65536 for each that runs at the time. Only a bot that is root gives them.
@@ -52,6 +54,7 @@ impl Default for Build {
             log: Size::from_bytes(64 << 20),
             max_package: Size::from_bytes(2 << 30),
             max_packages: 2000,
+            keep: Duration::from_secs(30 * 86_400),
             jobs: 0,
             first_id: 0x7000_0000,
             packager: String::new(),

@@ -24,7 +24,7 @@ mod unpack;
 mod wire;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass_hooks::settings::Paths;
@@ -74,24 +74,35 @@ impl Builder {
         Ok(Self::new(settings, paths, std::env::current_exe()?))
     }
 
-    /// Removes what builds of a killed bot left: half-written results, control groups.
+    /// Removes what builds of a killed bot left, half-written results and control groups, and results that nobody took for long.
     pub fn sweep(&self) {
         cgroup::sweep(session::GROUP);
+        self.forget_old();
         for half in ["results", "requires", "host"] {
             let Ok(entries) = std::fs::read_dir(self.directory.join(half)) else {
                 continue;
             };
             for entry in entries.flatten() {
                 if entry.file_name().to_str().is_some_and(|name| name.starts_with(".new-")) {
-                    let path = entry.path();
-                    let removed = if path.is_dir() {
-                        std::fs::remove_dir_all(&path)
-                    } else {
-                        std::fs::remove_file(&path)
-                    };
-                    if let Err(error) = removed {
-                        tracing::warn!(path = %path.display(), %error, "what a build left cannot be removed: {error}");
-                    }
+                    remove(&entry.path());
+                }
+            }
+        }
+    }
+
+    /// Removes results, and answers about what packages need, that nobody took for longer than they are kept.
+    pub(crate) fn forget_old(&self) {
+        let keep = self.settings.keep.std();
+        for place in ["results", "requires"] {
+            let Ok(entries) = std::fs::read_dir(self.directory.join(place)) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let used = entry.metadata().and_then(|data| data.modified());
+                let age = used.ok().and_then(|used| used.elapsed().ok()).unwrap_or_default();
+                let half = entry.file_name().as_encoded_bytes().starts_with(b".new-");
+                if age > keep && !half {
+                    remove(&entry.path());
                 }
             }
         }
@@ -108,7 +119,7 @@ impl Builder {
     }
 
     /// The directory that results, and what is known of the host, are kept in.
-    pub(crate) fn directory(&self) -> &std::path::Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
@@ -120,5 +131,16 @@ impl Builder {
     /// The tree whose `usr` that is.
     pub(crate) fn tree(&self) -> PathBuf {
         self.settings.root.clone().unwrap_or_else(|| PathBuf::from("/"))
+    }
+}
+
+fn remove(path: &Path) {
+    let removed = if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
+    if let Err(error) = removed {
+        tracing::warn!(path = %path.display(), %error, "what builds left cannot be removed: {error}");
     }
 }

@@ -194,7 +194,7 @@ pub fn run(builder: &Builder, order: &BuildOrder, stop: &StopFlag) -> Result<Bui
         }
         let built = collect::collect(&mut work, &results, &key)?;
         clock.lap(Step::Collect);
-        let kept = results.keep(built, &key, order)?;
+        let kept = results.keep(builder, built, &key, order)?;
         clock.lap(Step::Keep);
         work.say(&clock.summary());
         return Ok(kept.outcome(key, false, order, clock.laps));

@@ -273,3 +273,47 @@ fn what_scripts_need_the_host_has() {
         assert!(met, "{require}");
     }
 }
+
+#[test]
+fn what_nobody_takes_any_more_goes() {
+    if !can_build() {
+        return;
+    }
+    let world = World::new();
+    let text = spec("hello", &format!("BuildArch: noarch\n{ONE_FILE}"));
+    world.spec("x86_64", &text).unwrap();
+    world.builder.sweep();
+    assert!(world.spec("x86_64", &text).unwrap().reused);
+    let world = world.and(|settings| settings.keep = windlass_hooks::settings::Duration::from_secs(0));
+    world.builder.sweep();
+    assert_eq!(
+        std::fs::read_dir(world.path("state/builds/results")).unwrap().count(),
+        0
+    );
+    assert!(!world.spec("x86_64", &text).unwrap().reused);
+}
+
+#[test]
+fn a_damaged_package_of_the_root_is_nobodys_fault() {
+    if !can_build() {
+        return;
+    }
+    let mut world = World::new();
+    let built = world
+        .spec("x86_64", &spec("tool", &format!("BuildArch: noarch\n{ONE_FILE}")))
+        .unwrap();
+    world.offer(&built);
+    let file = &built.files["tool-1.0-1.noarch"];
+    let mut bytes = std::fs::read(file).unwrap();
+    let last = bytes.len() - 9;
+    bytes[last] ^= 0x55;
+    std::fs::remove_file(file).unwrap();
+    std::fs::write(file, bytes).unwrap();
+    let text = spec("user", &format!("BuildArch: noarch\nBuildRequires: tool\n{ONE_FILE}"));
+    let error = world.spec("x86_64", &text).unwrap_err();
+    println!("{error}");
+    assert!(
+        matches!(&error, windlass::stages::StageError::Infrastructure { message, .. } if message.contains("repo verify")),
+        "{error:?}"
+    );
+}

@@ -164,7 +164,18 @@ impl World {
         self.layers.insert(
             0,
             Layer {
-                index: Index::of(binaries.iter().map(|header| Arc::clone(&header.package))),
+                index: Index::of(binaries.iter().map(|header| {
+                    let bytes = std::fs::read(&outcome.files[&header.package.nevra()]).unwrap();
+                    let artifact = windlass_core::rpm::Artifact {
+                        sha256: sha256(&bytes),
+                        size: bytes.len() as u64,
+                        location: header.package.file_name(),
+                    };
+                    Arc::new(Package {
+                        artifact: Some(artifact),
+                        ..Package::clone(&header.package)
+                    })
+                })),
                 files: Arc::new(Files(outcome.files.clone())),
             },
         );

@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -26,6 +28,11 @@ use crate::stages::StageError;
 
 /// Raised when what is kept has another form.
 const FORMAT: u32 = 1;
+
+/// When old results were last looked for since the start, which did it too.
+static LAST_FORGOTTEN: Mutex<Option<Instant>> = Mutex::new(None);
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// The results of all builds.
 #[derive(Debug)]
@@ -110,8 +117,9 @@ impl Results {
         if let Err(error) = copied {
             tracing::warn!(path = %order.log.display(), %error, "the log of a kept build cannot be copied: {error}");
         }
-        let first = fs::metadata(&directory).and_then(|data| data.modified());
+        let first = fs::metadata(directory.join("result.json")).and_then(|data| data.modified());
         let age = first.ok().and_then(|first| first.elapsed().ok()).unwrap_or_default();
+        touch(&directory);
         super::work::append(
             &order.log,
             &format!(
@@ -122,8 +130,25 @@ impl Results {
         Ok(Some(kept))
     }
 
-    /// Keeps what was built, and hands it out.
-    pub(super) fn keep(&self, built: Built, key: &str, order: &BuildOrder) -> Result<KeptResult, StageError> {
+    /// Keeps what was built, and hands it out. Once a day, what nobody takes any more goes.
+    pub(super) fn keep(
+        &self,
+        builder: &Builder,
+        built: Built,
+        key: &str,
+        order: &BuildOrder,
+    ) -> Result<KeptResult, StageError> {
+        let due = {
+            let mut last = LAST_FORGOTTEN.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = last.is_some_and(|last| last.elapsed() > DAY);
+            if due || last.is_none() {
+                *last = Some(Instant::now());
+            }
+            due
+        };
+        if due {
+            builder.forget_old();
+        }
         let io = |error: io::Error| StageError::io(&format!("{}", self.directory.display()), &error);
         let entry = |taken: &Taken| Entry {
             file: taken.name.clone(),
@@ -178,6 +203,21 @@ impl KeptResult {
             log: order.log.clone(),
             timings,
         }
+    }
+}
+
+/// It was used now. That this cannot be said harms nothing: it is built again some day.
+fn touch(path: &Path) {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let now = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    if let Err(error) = utimensat(CWD, path, &now, AtFlags::empty()) {
+        tracing::debug!(path = %path.display(), %error, "the use of a kept build cannot be noted: {error}");
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Member {
     /// Whether it has shared libraries.
     pub(super) has_libraries: bool,
     file: PathBuf,
+    /// What the repository says that the file's SHA-256 is.
+    sha256: Option<String>,
 }
 
 /// What is known of a package's file by its digest.
@@ -102,6 +104,21 @@ fn missing(order: &BuildOrder, indexes: &[&Index], wanted: &[Requirement], toget
 }
 
 impl Member {
+    /// Whether its file is another than the repository says.
+    pub(super) fn is_damaged(&self) -> bool {
+        let found = self.open().and_then(crate::sandbox::digest::sha256_of);
+        match (&self.sha256, found) {
+            (Some(wanted), Ok((found, _))) => *wanted != found,
+            (None, Ok(_)) => false,
+            (_, Err(_)) => true,
+        }
+    }
+
+    /// Its file.
+    pub(super) fn path(&self) -> &Path {
+        &self.file
+    }
+
     /// Opens its file.
     pub(super) fn open(&self) -> io::Result<File> {
         File::open(&self.file).map_err(|error| io::Error::other(format!("{}: {error}", self.file.display())))
@@ -111,7 +128,7 @@ impl Member {
 fn member(order: &BuildOrder, host: &Host, package: &Arc<Package>) -> Result<Member, StageError> {
     let nevra = package.nevra();
     if Arc::ptr_eq(package, &host.package) {
-        return Ok(known(&host.header).member(nevra, host.file.clone()));
+        return Ok(known(&host.header).member(nevra, host.file.clone(), None));
     }
     let layer = order
         .layers
@@ -123,7 +140,7 @@ fn member(order: &BuildOrder, host: &Host, package: &Arc<Package>) -> Result<Mem
     if let Some(artifact) = &artifact
         && let Some(known) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(artifact)
     {
-        return Ok(known.clone().member(nevra, file));
+        return Ok(known.clone().member(nevra, file, Some(artifact.clone())));
     }
     let header = read(&file)?;
     if header.package.nevra() != nevra {
@@ -134,14 +151,14 @@ fn member(order: &BuildOrder, host: &Host, package: &Arc<Package>) -> Result<Mem
         )));
     }
     let known = known(&header);
-    if let Some(artifact) = artifact {
+    if let Some(artifact) = artifact.clone() {
         let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= REMEMBERED {
             all.clear();
         }
         all.insert(artifact, known.clone());
     }
-    Ok(known.member(nevra, file))
+    Ok(known.member(nevra, file, artifact))
 }
 
 fn read(file: &Path) -> Result<Header, StageError> {
@@ -182,13 +199,14 @@ fn known(header: &Header) -> Known {
 }
 
 impl Known {
-    fn member(self, nevra: String, file: PathBuf) -> Member {
+    fn member(self, nevra: String, file: PathBuf, sha256: Option<String>) -> Member {
         Member {
             nevra,
             digest: self.digest,
             directories: self.directories,
             has_libraries: self.has_libraries,
             file,
+            sha256,
         }
     }
 }

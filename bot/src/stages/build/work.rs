@@ -229,6 +229,16 @@ impl<'o> Work<'o> {
             Err(error) => return Err(self.failed(error)),
         };
         let _ = (&self.log).write_all(said.as_bytes());
+        // A file that is damaged is no fault of the package that is built.
+        if let Some(damaged) = missing.iter().find(|member| member.is_damaged()) {
+            let message = format!(
+                "{} is not the file that its repository names: '{}' cannot be installed into build roots\n\nhint: `windlass repo verify` \
+                 finds all damaged files",
+                damaged.path().display(),
+                damaged.nevra
+            );
+            return Err(StageError::infrastructure(message));
+        }
         Err(failure::of_root(self.order, &said))
     }
 
