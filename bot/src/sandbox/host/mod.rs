@@ -163,6 +163,11 @@ impl Signs {
         }
         Self(text)
     }
+
+    /// What is the same for all architectures.
+    fn of_tree(&self) -> &str {
+        self.0.split_once('\n').map_or("", |(_, tree)| tree)
+    }
 }
 
 impl Host {
@@ -208,6 +213,7 @@ impl Host {
         let configured = builder.settings.host_provides.iter();
         let provides = scan::provides(
             &tree,
+            signs.of_tree(),
             target,
             configured.map(|(name, path)| (name.as_str(), path.as_str())),
         )?;

@@ -80,9 +80,10 @@ const USUAL: &[(&str, &str)] = &[
     ("zstd", "/usr/bin/zstd"),
 ];
 
-/// Everything that the host provides for an architecture, in order.
+/// Everything that the host provides for an architecture, in order. `state` changes when the tree does.
 pub(super) fn provides<'s>(
     tree: &Path,
+    state: &str,
     target: &Target,
     configured: impl Iterator<Item = (&'s str, &'s str)>,
 ) -> io::Result<Vec<Dependency>> {
@@ -106,14 +107,18 @@ pub(super) fn provides<'s>(
     for (capability, _) in usual.chain(configured).filter(|(_, path)| present(path)) {
         names.insert(capability.to_owned());
     }
-    let mut files = Vec::new();
-    for place in super::LIBRARIES {
-        find(&tree.join(place), DEPTH, &mut files)?;
-    }
-    libraries(tree, target, &files, &mut names)?;
-    modules(target, &files, &mut names);
-    languages::python(tree, &mut names);
-    languages::perl(tree, &mut names)?;
+    std::thread::scope(|scope| {
+        let perl = scope.spawn(|| languages::perl(tree, state));
+        let mut files = Vec::new();
+        for place in super::LIBRARIES {
+            find(&tree.join(place), DEPTH, &mut files)?;
+        }
+        libraries(tree, target, &files, &mut names)?;
+        modules(target, &files, &mut names);
+        languages::python(tree, &mut names);
+        names.append(&mut perl.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        io::Result::Ok(())
+    })?;
     Ok(names.iter().filter_map(|name| dependency(name)).collect())
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use windlass_hooks::process::Run;
@@ -14,8 +15,26 @@ use super::{find, is_word};
 const DEEPEST: usize = 10;
 const MOST: usize = 20_000;
 
-/// What rpm itself says that Perl's modules provide.
-pub(super) fn perl(tree: &Path, names: &mut BTreeSet<String>) -> io::Result<()> {
+/// What was found last: in which tree, in which state of it.
+static PERL: Mutex<Option<(PathBuf, String, BTreeSet<String>)>> = Mutex::new(None);
+
+/// What rpm itself says that Perl's modules provide. It is the same for all architectures, and takes longer than all else: as long as
+/// the tree's state is the same it is looked at once.
+pub(super) fn perl(tree: &Path, state: &str) -> io::Result<BTreeSet<String>> {
+    let mut known = PERL.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((place, seen, names)) = &*known
+        && place == tree
+        && seen == state
+    {
+        return Ok(names.clone());
+    }
+    let mut names = BTreeSet::new();
+    modules(tree, &mut names)?;
+    *known = Some((tree.to_owned(), state.to_owned(), names.clone()));
+    Ok(names)
+}
+
+fn modules(tree: &Path, names: &mut BTreeSet<String>) -> io::Result<()> {
     let tool = Path::new("/usr/lib/rpm/perl.prov");
     if !tree.join("usr/bin/perl").exists() || !tool.is_file() {
         return Ok(());
