@@ -60,4 +60,6 @@ pub fn closure(indexes: &[&Index], arch: &ArchName, wanted: &[Requirement]) -> R
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

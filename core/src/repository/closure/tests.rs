@@ -202,6 +202,37 @@ fn a_choice_that_leads_nowhere_either_way() {
 
 /// Who would need two to the thirty-two parts is not worked out.
 #[test]
+fn nobody_conflicts_with_himself_alone() {
+    let repository = index([
+        package("a-1-1").provides("server").conflicts("server"),
+        package("b-1-1").provides("server").conflicts("(server or other)"),
+        package("c-1-1").conflicts("(c and other)"),
+        package("d-1-1").conflicts("(d and d)"),
+        package("e-1-1").conflicts("(other if e)"),
+        package("f-1-1").conflicts("(nobody if other)"),
+        package("other-1-1"),
+    ]);
+    let solved = |wanted: &[&str]| {
+        solved(&[&repository], wanted)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_snapshot!(solved(&["a"]), @"a-1-1.x86_64");
+    assert_snapshot!(solved(&["a", "b"]), @"a, b cannot be installed");
+    assert_snapshot!(solved(&["b"]), @"b-1-1.x86_64");
+    assert_snapshot!(solved(&["b", "other"]), @"b, other cannot be installed");
+    assert_snapshot!(solved(&["c"]), @"c-1-1.x86_64");
+    assert_snapshot!(solved(&["c", "other"]), @"c, other cannot be installed");
+    assert_snapshot!(solved(&["d"]), @"d-1-1.x86_64");
+    assert_snapshot!(solved(&["e"]), @"e-1-1.x86_64");
+    assert_snapshot!(solved(&["e", "other"]), @"e, other cannot be installed");
+    // Without the other one the condition asks for nothing, which is met: so it conflicts.
+    assert_snapshot!(solved(&["f"]), @"f-1-1.x86_64 other-1-1.x86_64");
+}
+
+#[test]
 fn nested_conditions_come_to_an_end() {
     let nested = (0..30).fold("a".to_owned(), |inner, at| format!("(x{at} if {inner} else y{at})"));
     let repository = index([
@@ -213,7 +244,7 @@ fn nested_conditions_come_to_an_end() {
     assert_eq!(solved(&[&repository], &["top"]), "a-1-1.x86_64 top-1-1.x86_64");
 }
 
-fn requirement() -> impl Strategy<Value = String> {
+pub(super) fn requirement() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         (0..7u8).prop_map(|name| format!("p{name}")),
         (0..7u8, 1..3u8).prop_map(|(name, version)| format!("p{name} = {version}")),
@@ -230,9 +261,9 @@ fn requirement() -> impl Strategy<Value = String> {
     })
 }
 
-type Spec = (u8, u8, u8, Vec<String>, Option<String>, Option<u8>);
+pub(super) type Spec = (u8, u8, u8, Vec<String>, Option<String>, Option<u8>);
 
-fn specs() -> impl Strategy<Value = Vec<Spec>> {
+pub(super) fn specs() -> impl Strategy<Value = Vec<Spec>> {
     proptest::collection::vec(
         (
             0..7u8,
@@ -246,7 +277,7 @@ fn specs() -> impl Strategy<Value = Vec<Spec>> {
     )
 }
 
-fn make(specs: &[Spec]) -> Index {
+pub(super) fn make(specs: &[Spec]) -> Index {
     let mut seen = std::collections::BTreeSet::new();
     (specs.iter())
         .filter(|(name, version, ..)| seen.insert((*name, *version)))

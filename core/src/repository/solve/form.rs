@@ -46,21 +46,25 @@ impl Form {
         .simple()
     }
 
-    /// The same without one package: nobody conflicts with himself.
-    pub(super) fn without(&self, own: Id) -> Self {
-        let rest = |set: &Rc<[Id]>| {
-            if set.contains(&own) {
-                set.iter().copied().filter(|id| *id != own).collect()
-            } else {
-                Rc::clone(set)
-            }
-        };
+    /// What somebody does not stand beside, turned round, for himself: he alone is no conflict, and what has to be there may be
+    /// he. In `(a and b)` he is as good an `a` as any, so that there it is `b` that he does not stand beside. So libsolv has it, too.
+    pub(super) fn spares(&self, own: Id) -> Self {
         match self {
-            Self::Have(set) => Self::Have(rest(set)),
-            Self::Lack(set) => Self::Lack(rest(set)),
-            Self::All(parts) => Self::All(parts.iter().map(|part| part.without(own)).collect()),
-            Self::Any(parts) => Self::Any(parts.iter().map(|part| part.without(own)).collect()),
+            Self::Have(_) => self.seen_by(own),
+            Self::Lack(set) if set.contains(&own) => Self::Lack(set.iter().copied().filter(|id| *id != own).collect()),
+            Self::Lack(_) => self.clone(),
+            Self::All(parts) => Self::All(parts.iter().map(|part| part.spares(own)).collect()),
+            Self::Any(parts) => {
+                let seen = self.seen_by(own);
+                if seen.is_never() && !parts.is_empty() {
+                    // All that it is about is he himself, perhaps among others.
+                    Self::All(parts.iter().map(|part| part.spares(own)).collect())
+                } else {
+                    seen
+                }
+            }
         }
+        .simple()
     }
 
     /// Whether it always holds.

@@ -168,10 +168,7 @@ impl<'a> Pool<'a> {
             add(self.form(requirement).seen_by(id), Origin::Requires(requirement));
         }
         for conflict in &package.conflicts {
-            add(
-                self.form(conflict).without(id).negated().simple(),
-                Origin::Conflicts(conflict),
-            );
+            add(self.form(conflict).negated().spares(id), Origin::Conflicts(conflict));
         }
         for obsolete in &package.obsoletes {
             let gone: Rc<[Id]> = (self.providers(&Dependency::any(obsolete.name.clone())).iter().copied())
