@@ -1,8 +1,9 @@
-//! `cargo xtask bench hooks`: figures for hooks and bot, built for release, with the peer in the same run.
+//! `cargo xtask bench hooks|pipeline`: figures for hooks and bot, and for the way of a task; built for release.
 
 mod bot;
 mod figure;
 mod growth;
+mod pipeline;
 mod place;
 mod push;
 
@@ -33,6 +34,27 @@ Examples:
   cargo xtask bench hooks --json | jq '.[] | {name, median}'
   cargo xtask bench hooks --runs 5          quicker and coarser")]
     Hooks(Hooks),
+    /// A task on a small repository, stage by stage; and a second run of what has not changed
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench pipeline
+  cargo xtask bench pipeline --runs 3       quicker and coarser
+  cargo xtask bench pipeline --json | jq '.[] | {name, median}'")]
+    Pipeline(Pipeline),
+}
+
+/// Arguments of `cargo xtask bench pipeline`.
+#[derive(Debug, clap::Args)]
+struct Pipeline {
+    /// How many tasks land, and how often one is tested again
+    #[arg(long, default_value_t = 10)]
+    runs: usize,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+    /// Install what is missing without asking
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Arguments of `cargo xtask bench hooks`.
@@ -51,8 +73,19 @@ struct Hooks {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let What::Hooks(args) = &args.what;
-    packages::ensure(&packages::DEMO, args.yes)?;
+    match &args.what {
+        What::Hooks(args) => hooks(args),
+        What::Pipeline(args) => {
+            packages::ensure(packages::DEMO.iter().chain(&packages::TESTS), args.yes)?;
+            let mut figures = Figures::default();
+            pipeline::measure(release()?, args.runs, &mut figures)?;
+            tell(&figures, args.json)
+        }
+    }
+}
+
+/// The programs, built for release.
+fn release() -> anyhow::Result<Programs> {
     let root = workspace()?;
     let mut build = Command::new("cargo");
     build.args([
@@ -68,7 +101,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !process::run(build.current_dir(&root))? {
         bail!("the programs do not build");
     }
-    let programs = Programs::in_folder(&root.join("target/release"))?;
+    Programs::in_folder(&root.join("target/release"))
+}
+
+/// Prints the figures; whether all goals are reached is the exit code.
+fn tell(figures: &Figures, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        say::data(serde_json::to_string_pretty(&figures.list())?);
+    } else {
+        say::data(figures);
+    }
+    Ok(if figures.all_reached() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+fn hooks(args: &Hooks) -> anyhow::Result<ExitCode> {
+    packages::ensure(&packages::DEMO, args.yes)?;
+    let programs = release()?;
     let mut figures = Figures::default();
     // From start to verdict: in memory, since the peer writes nothing. What the durable ledger adds on disk stands below it.
     let memory = Path::new("/dev/shm");
@@ -85,16 +137,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     push::on_disk(&mut place, args.runs, &mut figures)?;
     sizes(&place, args.runs, &mut figures)?;
     bot::measure(&mut place, &mut figures)?;
-    if args.json {
-        say::data(serde_json::to_string_pretty(&figures.list())?);
-    } else {
-        say::data(&figures);
-    }
-    Ok(if figures.all_reached() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
+    tell(&figures, args.json)
 }
 
 /// How large the two programs of the git side are, and how long they take to start and say their version.
