@@ -99,9 +99,10 @@ fn a_build_that_never_ends_is_ended_with_all_that_it_started() {
     assert_eq!(processes_with("4242421"), Vec::<u32>::new());
     // What ends and leaves something running is no better off.
     let lines = "setsid sleep 4242422 &\n(setsid sleep 4242422 </dev/null >/dev/null 2>&1 &)";
+    let world = world.and(|settings| settings.timeout = Setting::from_secs(60));
     let began = Instant::now();
     world.spec("x86_64", &script(lines)).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(began.elapsed() < Duration::from_secs(30));
     assert_eq!(processes_with("4242422"), Vec::<u32>::new());
 }
 
@@ -122,7 +123,7 @@ fn a_stopped_build_ends_at_once() {
     let result = world.run(&order);
     let ended = Instant::now();
     assert!(matches!(result, Err(StageError::Stopped)), "{result:?}");
-    assert!(ended - waker.join().unwrap() < Duration::from_secs(1));
+    assert!(ended - waker.join().unwrap() < Duration::from_secs(5));
     assert_eq!(processes_with("4242423"), Vec::<u32>::new());
 }
 
