@@ -69,6 +69,8 @@ pub struct UnitValues {
     pub run: String,
     /// The spool.
     pub spool: String,
+    /// The repositories.
+    pub repos: String,
     /// Whether one of them is below a home directory.
     pub home: bool,
 }
@@ -203,10 +205,12 @@ mod tests {
             state: "/var/lib/windlass/state".into(),
             run: "/var/lib/windlass/run".into(),
             spool: "/var/lib/windlass/spool".into(),
+            repos: "/var/lib/windlass/repos".into(),
             home: false,
         })
         .unwrap();
         assert!(unit.contains("ExecStart=/usr/bin/windlass --config \"/etc/windlass/100%% mine.toml\" serve\n"));
+        assert!(unit.contains(" /var/lib/windlass/spool /var/lib/windlass/repos\n"));
         assert!(unit.contains("ProtectHome=yes\n") && unit.contains("SupplementaryGroups=git\n"));
         assert!(!unit.contains("{%") && unit.ends_with("WantedBy=multi-user.target\n"));
     }

@@ -1,7 +1,8 @@
 //! Backups: one directory that holds all that cannot be made again, proven whole before it gets its name.
 //!
-//! What is in it: the journal, the people, the configuration, the replay ledger, the requests that wait in the spool. What is not: the
-//! source repositories (git's own tools copy those), and everything that is derived.
+//! What is in it: the journal, the people, the configuration, the replay ledger, the requests that wait in the spool, and the keys
+//! that repositories are signed with, unless they are left out. What is not: the source repositories (git's own tools copy those),
+//! the packages and generations (any tool that keeps hard links does), and everything that is derived.
 //!
 //! The order makes a copy of a running server consistent. The spool first: what is in it is in the journal later, and a
 //! request that is in both has no second effect. The ledger after the journal: a statement whose push is on record is
@@ -10,6 +11,7 @@
 pub mod manifest;
 pub mod restore;
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -31,6 +33,8 @@ pub const CONFIG: &str = "windlass.toml";
 pub const PEOPLE: &str = "people";
 /// The replay ledger in a backup.
 pub const CLAIMS: &str = "claims";
+/// The repositories' signing keys in a backup.
+pub const KEYS: &str = "keys";
 /// The requests that waited, in a backup.
 pub const SPOOL: &str = "spool";
 
@@ -41,6 +45,16 @@ pub struct Plan {
     pub target: PathBuf,
     config: PathBuf,
     settings: Settings,
+    keys: Keys,
+}
+
+/// Whether the keys that repositories are signed with are in a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// They are: whoever can read the backup can sign as the repositories do.
+    In,
+    /// They are not: when they are lost, every client has to accept new ones.
+    Out,
 }
 
 /// What a backup came to.
@@ -52,6 +66,8 @@ pub struct Done {
     pub files: usize,
     /// The journal's head.
     pub head: Head,
+    /// The repositories whose secret signing keys it holds.
+    pub keys_of: Vec<String>,
 }
 
 impl Plan {
@@ -59,7 +75,7 @@ impl Plan {
     ///
     /// # Errors
     /// It is neither, or there is no journal to copy.
-    pub fn new(target: &Path, config: &Path, settings: &Settings) -> Result<Self, Broken> {
+    pub fn new(target: &Path, config: &Path, settings: &Settings, keys: Keys) -> Result<Self, Broken> {
         let target = std::path::absolute(target).map_err(|error| Broken::new(error.to_string()))?;
         match std::fs::read_dir(&target).map(|mut entries| entries.next().is_none()) {
             Ok(true) => {}
@@ -84,6 +100,7 @@ impl Plan {
             target,
             config: config.to_owned(),
             settings: settings.clone(),
+            keys,
         })
     }
 
@@ -96,11 +113,13 @@ impl Plan {
             (CLAIMS, paths.claims()),
             (PEOPLE, paths.people()),
             (CONFIG, self.config.clone()),
+            (KEYS, paths.keys()),
         ];
+        let left_out = |name: &str| name == KEYS && self.keys == Keys::Out;
         let line = |(name, path): (&str, PathBuf)| {
             format!("copy  {}  from {}", self.target.join(name).display(), path.display())
         };
-        from.into_iter().map(line).collect()
+        from.into_iter().filter(|(name, _)| !left_out(name)).map(line).collect()
     }
 
     /// Makes the backup, and proves that it is whole.
@@ -124,6 +143,10 @@ impl Plan {
         copy_directory(&paths.claims(), &unverified.join(CLAIMS))?;
         copy_directory(&paths.people(), &unverified.join(PEOPLE))?;
         copy_file(&self.config, &unverified.join(CONFIG))?;
+        if self.keys == Keys::In {
+            copy_directory(&paths.keys(), &unverified.join(KEYS))?;
+        }
+        let keys_of = holders(&unverified.join(KEYS))?;
 
         let report = Sqlite::open_read_only(&unverified.join(JOURNAL))?.verify(None)?;
         if let Some(finding) = report.findings.first() {
@@ -148,8 +171,33 @@ impl Plan {
             directory: self.target.clone(),
             files: manifest.files.len(),
             head: report.head,
+            keys_of,
         })
     }
+}
+
+/// The repositories whose secret keys are in a directory of keys.
+fn holders(keys: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let entries = match std::fs::read_dir(keys) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let is_secret = |file: io::Result<std::fs::DirEntry>| -> io::Result<bool> {
+            Ok(Path::new(&file?.file_name()).extension() == Some(OsStr::new("key")))
+        };
+        let secrets: Vec<bool> = std::fs::read_dir(entry.path())?
+            .map(is_secret)
+            .collect::<Result<_, _>>()?;
+        if secrets.contains(&true) {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// A directory that nobody else may read: keys and addresses are people's own.

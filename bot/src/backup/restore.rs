@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use windlass_hooks::settings::Settings;
 
 use super::manifest::Manifest;
-use super::{CLAIMS, CONFIG, JOURNAL, PEOPLE, SPOOL, copy_directory, copy_file};
+use super::{CLAIMS, CONFIG, JOURNAL, KEYS, PEOPLE, SPOOL, copy_directory, copy_file};
 use crate::exit::Broken;
 use crate::journal::{Head, Sqlite};
 use crate::layout::files::{Permissions, mend};
@@ -43,6 +43,7 @@ enum Kind {
     People,
     Claims,
     Spool,
+    Keys,
     Journal,
 }
 
@@ -70,6 +71,7 @@ impl Plan {
             (PEOPLE, paths.people(), Kind::People),
             (CLAIMS, paths.claims(), Kind::Claims),
             (SPOOL, paths.spool(), Kind::Spool),
+            (KEYS, paths.keys(), Kind::Keys),
             (JOURNAL, paths.journal(), Kind::Journal),
         ];
         let mut in_the_way = Vec::new();
@@ -203,7 +205,7 @@ impl Step {
             Kind::People => (Part::Bot, Part::Git, 0o750, 0o640),
             Kind::Claims => (Part::Git, Part::Git, 0o750, 0o640),
             Kind::Spool => (Part::Git, Part::Git, 0o1730, 0o644),
-            Kind::Journal => (Part::Bot, Part::Bot, 0o700, 0o600),
+            Kind::Keys | Kind::Journal => (Part::Bot, Part::Bot, 0o700, 0o600),
         };
         let mut pending = vec![path.to_owned()];
         while let Some(path) = pending.pop() {

@@ -355,12 +355,13 @@ fn unit(config: &Config, file: &Path) -> anyhow::Result<String> {
         config.paths.state(),
         socket.parent().unwrap_or(Path::new("/")).to_owned(),
         config.paths.spool(),
+        config.paths.repos(),
     ];
     let home = written
         .iter()
         .any(|path| path.starts_with("/home") || path.starts_with("/root"));
     let group_of = |user: &str| Account::named(user).map_or_else(|| user.to_owned(), |account| account.group);
-    let [state, run, spool] = written.map(|path| path.display().to_string());
+    let [state, run, spool, repos] = written.map(|path| path.display().to_string());
     Ok(windlass_templates::service_unit(&UnitValues {
         program: program.display().to_string(),
         config: file.display().to_string(),
@@ -370,6 +371,7 @@ fn unit(config: &Config, file: &Path) -> anyhow::Result<String> {
         state,
         run,
         spool,
+        repos,
         home,
     })?)
 }

@@ -63,6 +63,8 @@ pub fn directories(paths: &Paths) -> Vec<Directory> {
         directory(paths.spool(), Bot, Git, 0o1730, "requests that wait"),
         directory(run, Bot, Git, 0o750, "the socket"),
         directory(paths.state(), Bot, Bot, 0o700, "the journal"),
+        directory(paths.keys(), Bot, Bot, 0o700, "the repositories' signing keys"),
+        directory(paths.repos(), Bot, Bot, 0o755, "packages and generations"),
     ]
 }
 

@@ -22,6 +22,8 @@ fn one_user_is_set_up_and_told_what_comes_next() {
       create  1730  ME  WORLD/home/windlass/spool/  requests that wait
       create  0750  ME  WORLD/home/windlass/run/  the socket
       create  0700  ME  WORLD/home/windlass/state/  the journal
+      create  0700  ME  WORLD/home/windlass/state/keys/  the repositories' signing keys
+      create  0755  ME  WORLD/home/windlass/repos/  packages and generations
       create  0644  ME  WORLD/home/windlass/windlass.toml  the configuration
 
     Next:
@@ -32,7 +34,7 @@ fn one_user_is_set_up_and_told_what_comes_next() {
       windlass doctor  # whether all is well
     ---- stderr, exit code 0
 
-    Done: 12 of 12 steps.
+    Done: 14 of 14 steps.
     ");
     assert_eq!(mode_of(&world.root("spool")), 0o1730);
     assert_eq!(mode_of(&world.root("state")), 0o700);
@@ -148,6 +150,8 @@ fn a_server_is_planned_with_units_and_printed_without_a_change() {
       create  1730  w-bot:w-git  /srv/windlass/spool/  requests that wait
       create  0750  w-bot:w-git  /srv/windlass/run/  the socket
       create  0700  w-bot:w-bot  /srv/windlass/state/  the journal
+      create  0700  w-bot:w-bot  /srv/windlass/state/keys/  the repositories' signing keys
+      create  0755  w-bot:w-bot  /srv/windlass/repos/  packages and generations
       create  0644  root:root  WORLD/home/windlass/windlass.toml  the configuration
       create  0644  root:root  WORLD/units/windlass.service  the daemon's unit
       create  0644  root:root  WORLD/sshd/50-windlass.conf  the ssh door
