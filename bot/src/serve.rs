@@ -34,7 +34,10 @@ use crate::repository::{Repositories, RepositoryError};
 use crate::runner::{Runner, recover};
 use crate::sandbox::Builder;
 use crate::stop::{self, Stopping};
-use crate::writer::Writer;
+use crate::writer::{Handle, Writer};
+
+/// How often what is old is cleared away in the repositories.
+const GARBAGE_EVERY: Duration = Duration::from_hours(1);
 
 /// How often the spool is looked into.
 const SPOOL_EVERY: Duration = Duration::from_millis(500);
@@ -83,7 +86,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         most: config.server.max_connections,
         patience: Duration::from_secs(config.server.request_timeout.as_secs()),
     };
-    let server = Server::bind(config, repositories).await?;
+    let server = Server::bind(config, Arc::clone(&repositories)).await?;
     let path = paths.socket();
     let socket = Socket::bind(&path).map_err(|error| no_socket(&path, &error))?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -103,6 +106,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
     let every = Duration::from_secs(config.server.reconcile_every.as_secs().max(1));
     let ledger = Ledger::new(paths.claims());
     let pushes = tokio::spawn(watch_pushes(ledger, every, commands, stopping.clone()));
+    let garbage = tokio::spawn(watch_garbage(repositories, writer.handle(), stopping.clone()));
     let tasks = tokio::spawn(runner.run(stopping));
 
     tokio::select! {
@@ -110,7 +114,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     stop.now();
-    for part in [clients, spool, pushes, tasks].into_iter().chain(http) {
+    for part in [clients, spool, pushes, tasks, garbage].into_iter().chain(http) {
         if let Err(error) = part.await {
             tracing::error!(%error, "a part of the bot has failed: {error}");
         }
@@ -173,6 +177,36 @@ async fn watch_pushes(ledger: Ledger, every: Duration, commands: Commands, mut s
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "{error}"),
+        }
+    }
+}
+
+/// Clears away in the repositories, at start and then again and again.
+async fn watch_garbage(repositories: Arc<Repositories>, writer: Handle, mut stopping: Stopping) {
+    let mut again = tokio::time::interval(GARBAGE_EVERY);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = again.tick() => {}
+            () = stopping.word() => return,
+        }
+        for repository in repositories.iter() {
+            let (repository, writer) = (Arc::clone(repository), writer.clone());
+            let name = repository.name().clone();
+            let cleared = tokio::task::spawn_blocking(move || repository.clear_away(&writer)).await;
+            match cleared {
+                Ok(Ok(garbage)) if garbage.generations.is_empty() && garbage.files.is_empty() => {}
+                Ok(Ok(garbage)) => tracing::info!(
+                    repository = %name, generations = garbage.generations.len(), files = garbage.files.len(), bytes = garbage.bytes,
+                    "{name}: cleared away {} generations and {} package files",
+                    garbage.generations.len(),
+                    garbage.files.len()
+                ),
+                Ok(Err(error)) => {
+                    tracing::error!(repository = %name, %error, "{name} cannot be cleared of what is old: {error}");
+                }
+                Err(error) => tracing::error!(repository = %name, %error, "clearing {name} has failed: {error}"),
+            }
         }
     }
 }

@@ -422,7 +422,7 @@ pub(super) fn warn(context: &mut Context, config: &Config, name: &UserName) {
 }
 
 /// As `1 error` and `2 errors`.
-pub(super) fn counted(count: usize, word: &str) -> String {
+pub(crate) fn counted(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 

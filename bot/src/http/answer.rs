@@ -281,7 +281,11 @@ fn open(path: &std::path::Path, kind: &'static str, lasts: &'static str) -> Resu
             lasts,
         }),
         Ok(_) => Err(Refused::missing("there is no such file")),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        // Links are not followed.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+                || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
+        {
             Err(Refused::missing("there is no such file"))
         }
         Err(error) => Err(unreadable(path, &error)),

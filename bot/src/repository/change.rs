@@ -33,6 +33,9 @@ pub const POINTS: [&str; 13] = [
     "commit.recorded",
 ];
 
+/// The same for clearing away.
+pub const GC_POINTS: [&str; 3] = ["gc.recorded", "gc.generations", "gc.files"];
+
 /// How a change ended.
 #[derive(Debug, Clone, Copy)]
 pub enum Ending<'a> {

@@ -8,6 +8,7 @@ use windlass_core::repository::{Content, Index};
 use windlass_core::rpm::Package;
 
 use super::dirs::source_directory;
+use super::manifest::Manifest;
 use super::{Repository, RepositoryError, pool, rpmmd, sign};
 
 impl Repository {
@@ -30,11 +31,12 @@ impl Repository {
     /// Its metadata cannot be read.
     pub fn read_generation(&self, generation: Generation) -> Result<Content, RepositoryError> {
         let directory = self.dirs.generation(generation);
+        let manifest = Manifest::read(&directory)?;
         let read = |name: &ArchName| -> Result<Index, RepositoryError> {
-            let path = directory.join(name.as_str());
-            if !path.is_dir() {
+            if !manifest.directories.contains_key(name) {
                 return Ok(Index::default());
             }
+            let path = directory.join(name.as_str());
             let mut packages = Vec::new();
             for artifact in rpmmd::listed(&path, &mut BTreeSet::new())? {
                 let header = sign::read_header(&pool::path(&self.dirs, name, &artifact.location)?)?;

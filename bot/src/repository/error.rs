@@ -72,6 +72,25 @@ impl RepositoryError {
         }
     }
 
+    /// The same for a repository that could not be read, with the way out.
+    pub(super) fn of_damaged(self, name: &RepositoryName) -> Self {
+        match self {
+            Self::File { ref error, .. } if error.kind() == io::ErrorKind::PermissionDenied => self,
+            Self::File { .. } | Self::Damaged(_) | Self::Package { .. } => Self::Damaged(format!(
+                "repository {name} cannot be read: {self}\n\nhint: windlass repo verify -b {name} --all says all that is damaged; with the bot stopped,\n      windlass repo rollback N --take-over -b {name} goes back to a generation that is whole"
+            )),
+            Self::NotMade(_)
+            | Self::Made(..)
+            | Self::Foreign(_)
+            | Self::Plan(_)
+            | Self::Key(_)
+            | Self::Busy(_)
+            | Self::Base(_)
+            | Self::Writer(_)
+            | Self::Refused(_) => self,
+        }
+    }
+
     /// Whether it is nobody's fault who uses the repository, and the same may succeed another time.
     pub fn is_infrastructure(&self) -> bool {
         match self {

@@ -32,6 +32,9 @@ impl Repository {
     /// # Errors
     /// The metadata of a kept generation, or the pool, cannot be read.
     pub fn garbage(&self, record: &RepositoryRecord, now: Timestamp) -> Result<Garbage, RepositoryError> {
+        if record.generation == Generation(0) {
+            return Err(RepositoryError::NotMade(self.name.clone()));
+        }
         let mut garbage = Garbage::default();
         let there = self.dirs.list().map_err(RepositoryError::file(self.dirs.root()))?;
         let mut kept = Vec::new();
@@ -66,9 +69,11 @@ impl Repository {
             .iter()
             .any(|entry| entry.generation == generation && entry.collected);
         let is_known = record.log.iter().any(|entry| entry.generation == generation);
+        // Never shorter than metadata is carried, the configuration sees to that: clients that read an old `repomd.xml` through
+        // `current` also fetch its packages.
+        let keep = self.settings.keep.signed();
         // One that was collected and is there was left by a crash. What the journal does not know is not ours to remove.
-        collected
-            || (is_known && replaced.is_some_and(|entry| now.duration_since(entry.at) > self.settings.keep.signed()))
+        collected || (is_known && replaced.is_some_and(|entry| now.duration_since(entry.at) > keep))
     }
 
     /// The places in the pool that generations name, of one directory.
@@ -120,18 +125,40 @@ impl Repository {
             });
         }
         events.extend(more);
-        writer.call_blocking(move |state| state.append(&events, now))?;
+        if !events.is_empty() {
+            writer.call_blocking(move |state| state.append(&events, now))?;
+        }
         crash::point("gc.recorded");
         for generation in &garbage.generations {
             let place = self.dirs.generation(*generation);
             files::remove(&place).map_err(RepositoryError::file(&place))?;
         }
         crash::point("gc.generations");
-        for file in &garbage.files {
+        for (at, file) in garbage.files.iter().enumerate() {
             pool::remove(file)?;
+            if at == 0 {
+                crash::point("gc.files");
+            }
         }
         self.tidy_keys()?;
         Ok(garbage)
+    }
+
+    /// Clears away what there is by now, unless somebody changes the repository at this moment; says what it was.
+    ///
+    /// # Errors
+    /// See [`Repository::collect`].
+    pub fn clear_away(&self, writer: &Handle) -> Result<Garbage, RepositoryError> {
+        if self.current()?.is_none() {
+            return Ok(Garbage::default());
+        }
+        let lock = match self.try_lock() {
+            Err(RepositoryError::Busy(_)) => return Ok(Garbage::default()),
+            other => other?,
+        };
+        let name = self.name.clone();
+        let record = writer.call_blocking(move |state| Ok(state.world().repository(&name).cloned()))?;
+        self.collect(&lock, writer, &record.unwrap_or_default(), Timestamp::now(), Vec::new())
     }
 
     /// The key that the newest generation is signed with.

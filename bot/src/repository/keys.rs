@@ -217,6 +217,15 @@ impl Keys {
         Ok(())
     }
 
+    /// Removes all keys, and what clients see of them.
+    pub(super) fn discard_all(&self, dirs: &Dirs) -> Result<(), RepositoryError> {
+        for key in self.list()? {
+            self.discard(&key)?;
+        }
+        let published = dirs.key_file();
+        files::remove(&published).map_err(RepositoryError::file(&published))
+    }
+
     /// Removes the secret halves of all keys but one, and both halves of those that are not `wanted` either.
     pub(super) fn forget(&self, in_use: &Fingerprint, wanted: &BTreeSet<Fingerprint>) -> Result<(), RepositoryError> {
         for key in self.list()?.iter().filter(|key| *key != in_use) {

@@ -6,6 +6,7 @@
 //! `rpmmd`'s.
 
 mod admin;
+mod bring;
 mod change;
 mod client;
 mod content;
@@ -40,7 +41,8 @@ use windlass_core::rpm::Package;
 use windlass_hooks::settings::Paths;
 
 pub use self::admin::Meant;
-pub use self::change::{Ending, POINTS, Story, change, recover_all};
+pub use self::bring::brought;
+pub use self::change::{Ending, GC_POINTS, POINTS, Story, change, recover_all};
 pub use self::client::{ClientConfig, Program, Way};
 pub use self::dirs::{Dirs, source_directory};
 pub use self::error::RepositoryError;
@@ -75,6 +77,23 @@ impl Repositories {
         config.repositories.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The same without a look at what is in them: for those of which that cannot be read.
+    ///
+    /// # Errors
+    /// What is configured for one of them makes no sense.
+    pub fn unread(config: &Config, paths: &Paths) -> Result<Self, RepositoryError> {
+        let unread = |settings: &config::Repository| {
+            let repository = Repository::unread(settings, paths)?;
+            Ok((settings.name.clone(), Arc::new(repository)))
+        };
+        config
+            .repositories
+            .iter()
+            .map(unread)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
     /// One of them.
     pub fn get(&self, name: &RepositoryName) -> Option<&Arc<Repository>> {
         self.0.get(name)
@@ -103,18 +122,28 @@ impl Repository {
     /// # Errors
     /// Its metadata cannot be read.
     pub fn open(settings: &config::Repository, paths: &Paths) -> Result<Self, RepositoryError> {
+        let repository = Self::unread(settings, paths)?;
+        repository
+            .reload()
+            .map_err(|error| error.of_damaged(&repository.name))?;
+        Ok(repository)
+    }
+
+    /// One of which it is not known what is in it.
+    ///
+    /// # Errors
+    /// What is configured for it makes no sense.
+    pub fn unread(settings: &config::Repository, paths: &Paths) -> Result<Self, RepositoryError> {
         let architectures = settings.architectures();
         let bases = foreign::Configured::new(&settings.base, &architectures, &paths.builds().join("foreign"))?;
-        let repository = Self {
+        Ok(Self {
             name: settings.name.clone(),
             dirs: Dirs::of(paths, &settings.name),
             settings: settings.clone(),
             architectures,
             content: RwLock::default(),
             bases,
-        };
-        repository.reload()?;
-        Ok(repository)
+        })
     }
 
     /// Its name.

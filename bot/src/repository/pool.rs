@@ -51,11 +51,16 @@ pub(super) fn put(from: &Path, to: &Path, dirs: &Dirs) -> Result<bool, Repositor
     Ok(true)
 }
 
+/// What a file is called while it is copied.
+fn unverified(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".unverified");
+    PathBuf::from(name)
+}
+
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = std::fs::File::open(from)?;
-    let mut name = to.as_os_str().to_owned();
-    name.push(".unverified");
-    let unverified = PathBuf::from(name);
+    let unverified = unverified(to);
     files::remove(&unverified)?;
     let mut file = files::create(&unverified)?;
     io::copy(&mut source, &mut file)?;
@@ -66,7 +71,9 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Removes a file from the pool, and the directory that it was alone in.
 pub(super) fn remove(path: &Path) -> Result<(), RepositoryError> {
-    files::remove(path).map_err(RepositoryError::file(path))?;
+    for path in [path, &unverified(path)] {
+        files::remove(path).map_err(RepositoryError::file(path))?;
+    }
     if let Some(directory) = path.parent() {
         match std::fs::remove_dir(directory) {
             Ok(()) => {}

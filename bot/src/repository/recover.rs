@@ -7,6 +7,7 @@ use windlass_core::id::Generation;
 use windlass_core::repository::record::{Changing, RepositoryRecord};
 
 use super::incoming::POOLED;
+use super::keys::Keys;
 use super::manifest::{Manifest, seal_on_disk};
 use super::{CommitLock, Repository, RepositoryError, Switched, files, pool};
 
@@ -32,6 +33,9 @@ impl Repository {
     pub fn recover(&self, _lock: &CommitLock, record: &RepositoryRecord) -> Result<Recovered, RepositoryError> {
         let link = self.dirs.root().join(".current.new");
         files::remove(&link).map_err(RepositoryError::file(&link))?;
+        for directory in [self.dirs.root(), self.dirs.keys()] {
+            files::sweep(directory).map_err(RepositoryError::file(directory))?;
+        }
         let recovered = match &record.changing {
             None => Recovered::Nothing,
             Some(changing) => {
@@ -45,6 +49,10 @@ impl Repository {
         };
         let staging = self.dirs.staging();
         files::remove(&staging).map_err(RepositoryError::file(&staging))?;
+        if record.generation == Generation(0) && self.current()?.is_none() {
+            // Of a repository that was never made nobody knows a key.
+            Keys::of(&self.dirs).discard_all(&self.dirs)?;
+        }
         self.tidy_keys()?;
         Ok(recovered)
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use windlass_core::id::ArchName;
 
 use super::read::checked_arch;
-use super::{failure, open};
+use super::{failure, unread};
 use crate::cli::Context;
 use crate::commands::repo::Which;
 use crate::exit::{Broken, Exit};
@@ -55,7 +55,7 @@ pub struct KeyShowArgs {
 
 pub(super) fn config(context: &mut Context, args: &Args) -> anyhow::Result<Exit> {
     let config = context.config()?;
-    let repository = open(context, &args.which)?;
+    let repository = unread(context, &args.which)?;
     let name = repository.name();
     let Some(url) = config.url_of(name) else {
         return Err(
@@ -88,7 +88,7 @@ pub(super) fn config(context: &mut Context, args: &Args) -> anyhow::Result<Exit>
 }
 
 pub(super) fn show_keys(context: &mut Context, args: &KeyShowArgs) -> anyhow::Result<Exit> {
-    let repository = open(context, &args.which)?;
+    let repository = unread(context, &args.which)?;
     let path = repository.dirs().key_file();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,

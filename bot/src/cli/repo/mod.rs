@@ -8,15 +8,17 @@ mod client;
 mod plan;
 mod read;
 mod show;
+mod trial;
 mod write;
 
 use clap::Subcommand;
 use windlass_core::id::RepositoryName;
+use windlass_hooks::settings::Paths;
 
 use super::{Context, Run};
 use crate::commands::repo::{GcArgs, ImportArgs, InitArgs, KeyWrite, RollbackArgs, Which, Write};
 use crate::exit::{Broken, Exit, Usage};
-use crate::repository::Repository;
+use crate::repository::{Repository, RepositoryError};
 
 /// Arguments of `windlass repo`.
 #[derive(Debug, clap::Args)]
@@ -55,6 +57,8 @@ Examples:
     Diff(read::DiffArgs),
     /// Show what a task would do to its repository, package by package
     Plan(plan::PlanArgs),
+    /// Show what would become of the repository if these packages landed, and what stands against it
+    Try(trial::TryArgs),
     /// Make a new generation with the content of an old one
     #[command(after_help = "\
 Examples:
@@ -100,6 +104,7 @@ impl Run for Args {
             Action::Key(Key::Write(key)) => write::carry_out(context, caller, Write::Key(key)),
             Action::Key(Key::Show(args)) => client::show_keys(context, &args),
             Action::ClientConfig(args) => client::config(context, &args),
+            Action::Try(args) => trial::show(context, &args),
             Action::Ls(args) => read::ls(context, &args),
             Action::Log(args) => read::log(context, &args),
             Action::Diff(args) => read::diff(context, &args),
@@ -112,11 +117,22 @@ impl Run for Args {
 
 /// The repository that is meant, opened.
 pub(super) fn open(context: &Context, which: &Which) -> anyhow::Result<Repository> {
+    meant(context, which, Repository::open)
+}
+
+/// The same without a look at what is in it.
+pub(super) fn unread(context: &Context, which: &Which) -> anyhow::Result<Repository> {
+    meant(context, which, Repository::unread)
+}
+
+type Open = fn(&crate::config::Repository, &Paths) -> Result<Repository, RepositoryError>;
+
+fn meant(context: &Context, which: &Which, open: Open) -> anyhow::Result<Repository> {
     let config = context.config()?;
     let settings = context.settings(&config);
     let name = named(&config, which)?;
     let known = config.repository(&name).ok_or_else(|| unknown(&config, &name))?;
-    Repository::open(known, &settings.paths).map_err(failure)
+    open(known, &settings.paths).map_err(failure)
 }
 
 fn named(config: &crate::config::Config, which: &Which) -> Result<RepositoryName, Usage> {
@@ -133,25 +149,14 @@ fn unknown(config: &crate::config::Config, name: &RepositoryName) -> Usage {
 }
 
 /// What goes wrong with a repository, as the exit codes have it.
-pub(super) fn failure(error: crate::repository::RepositoryError) -> anyhow::Error {
-    use crate::repository::RepositoryError;
-    match error {
-        RepositoryError::Refused(refusal) => refusal.into(),
-        RepositoryError::File { error: ref why, .. } if why.kind() == std::io::ErrorKind::PermissionDenied => {
-            Broken::new(error.to_string())
-                .hint("run it as root or as the daemon's user")
-                .into()
+pub(super) fn failure(error: RepositoryError) -> anyhow::Error {
+    let broken = error.is_infrastructure().then(|| Broken::new(error.to_string()));
+    match (broken, error) {
+        (_, RepositoryError::Refused(refusal)) => refusal.into(),
+        (Some(broken), RepositoryError::File { error, .. }) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            broken.hint("run it as root or as the daemon's user").into()
         }
-        RepositoryError::File { .. }
-        | RepositoryError::Writer(_)
-        | RepositoryError::Key(_)
-        | RepositoryError::Base(_) => Broken::new(error.to_string()).into(),
-        RepositoryError::NotMade(_)
-        | RepositoryError::Made(..)
-        | RepositoryError::Foreign(_)
-        | RepositoryError::Package { .. }
-        | RepositoryError::Plan(_)
-        | RepositoryError::Damaged(_)
-        | RepositoryError::Busy(_) => anyhow::Error::msg(error.to_string()),
+        (Some(broken), _) => broken.into(),
+        (None, error) => anyhow::Error::msg(error.to_string()),
     }
 }

@@ -1,18 +1,23 @@
 //! `windlass repo ls|log|diff|verify`: what is there.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 use windlass_core::id::{ArchName, Generation};
 use windlass_core::repository::record::RepositoryRecord;
 
-use super::{failure, open, show};
+use super::{failure, open, show, unread};
 use crate::cli::Context;
+use crate::cli::keys::counted;
 use crate::commands::repo::{Which, generation};
 use crate::exit::{Broken, Exit, Usage};
 use crate::journal::Sqlite;
 use crate::repository::{Repository, RepositoryError, Scope, differences, source_directory};
 use crate::writer::State;
+
+/// How often a repository is verified once more that is changed meanwhile.
+const TRIES: usize = 20;
 
 /// Arguments of `windlass repo ls`.
 #[derive(Debug, clap::Args)]
@@ -135,16 +140,16 @@ pub(super) fn ls(context: &mut Context, args: &LsArgs) -> anyhow::Result<Exit> {
     }
     let names: BTreeSet<&str> = rows.iter().map(|(_, package)| package.name.as_str()).collect();
     context.output.say(format!(
-        "generation {wanted} of {}: {} package files, {} names",
+        "generation {wanted} of {}: {}, {}",
         repository.name(),
-        rows.len(),
-        names.len()
+        counted(rows.len(), "package file"),
+        counted(names.len(), "name")
     ));
     Ok(Exit::Done)
 }
 
 /// What the journal has of a repository.
-fn record(context: &Context, repository: &Repository) -> anyhow::Result<RepositoryRecord> {
+pub(super) fn record(context: &Context, repository: &Repository) -> anyhow::Result<RepositoryRecord> {
     let config = context.config()?;
     let path = context.settings(&config).paths.journal();
     if let Err(error) = std::fs::metadata(&path) {
@@ -186,8 +191,8 @@ pub(super) fn log(context: &mut Context, args: &LogArgs) -> anyhow::Result<Exit>
     }
     if record.log.len() > entries.len() {
         context.output.say(format!(
-            "{} older ones: windlass repo log -n 0",
-            record.log.len() - entries.len()
+            "{}: windlass repo log -n 0",
+            counted(record.log.len() - entries.len(), "older generation")
         ));
     }
     Ok(Exit::Done)
@@ -210,19 +215,33 @@ pub(super) fn diff(context: &mut Context, args: &DiffArgs) -> anyhow::Result<Exi
     for line in show::differences(&found) {
         context.output.line(line)?;
     }
-    context
-        .output
-        .say(format!("{} packages differ from {} to {to}", found.len(), args.from));
+    context.output.say(format!(
+        "{} from {} to {to}",
+        counted(found.len(), "difference"),
+        args.from
+    ));
     Ok(Exit::Done)
 }
 
 pub(super) fn verify(context: &mut Context, args: &VerifyArgs) -> anyhow::Result<Exit> {
-    let repository = open(context, &args.which)?;
-    let record = record(context, &repository)?;
+    let repository = unread(context, &args.which)?;
     let scope = if args.all { Scope::All } else { Scope::Newest };
-    let verified = repository
-        .verify(&record, scope, &mut |line| context.output.say(line))
-        .map_err(failure)?;
+    let mut before = record(context, &repository)?;
+    let mut tries = 0;
+    let verified = loop {
+        let verified = repository
+            .verify(&before, scope, &mut |line| context.output.say(line))
+            .map_err(failure)?;
+        // What looks odd may be a commit that was under way: then it is looked at once more.
+        let after = record(context, &repository)?;
+        let is_still = after == before && before.changing.is_none();
+        if verified.findings.is_empty() || is_still || tries == TRIES {
+            break verified;
+        }
+        context.output.say("the repository was changed meanwhile: once more");
+        std::thread::sleep(Duration::from_millis(500));
+        (before, tries) = (after, tries + 1);
+    };
     let whole = verified.findings.is_empty();
     if args.json {
         context
@@ -233,10 +252,10 @@ pub(super) fn verify(context: &mut Context, args: &VerifyArgs) -> anyhow::Result
             context.output.say(format!("windlass: {finding}"));
         }
         context.output.line(format!(
-            "{}: {} generations, {} package files, {}",
+            "{}: {}, {}, {}",
             if whole { "whole" } else { "NOT whole" },
-            verified.generations,
-            verified.packages,
+            counted(verified.generations, "generation"),
+            counted(verified.packages, "package file"),
             crate::commands::repo::size(verified.bytes)
         ))?;
     }

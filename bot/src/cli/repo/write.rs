@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use windlass_core::id::{RequestId, UserName};
-use windlass_core::repository::record::Cause;
 use windlass_hooks::settings::Settings;
 use windlass_hooks::wire::random_request_id;
 
@@ -14,7 +13,8 @@ use crate::cli::remote::{self, Caller};
 use crate::commands::repo::{Desk, Write};
 use crate::config::Config;
 use crate::exit::{Broken, Exit};
-use crate::repository::{Repositories, recover_all};
+use crate::repository::Repositories;
+use crate::runner::recover;
 use crate::serve::StateLock;
 use crate::writer::{Handle, Writer};
 
@@ -91,23 +91,15 @@ fn with_writer(
     by: &UserName,
     writer: &Handle,
 ) -> anyhow::Result<Exit> {
-    let repositories = Arc::new(Repositories::open(config, &settings.paths).map_err(failure)?);
-    let landing = writer.call_blocking(|state| {
-        let is_task = |cause: &Cause| matches!(cause, Cause::Task { .. });
-        let changing = |record: &windlass_core::repository::record::RepositoryRecord| record.changing.clone();
-        let all = state.world().repositories();
-        Ok(all
-            .filter_map(|(_, record)| changing(record))
-            .any(|changing| is_task(&changing.cause)))
-    })?;
-    if landing {
-        return Err(Broken::new(
-            "a task was landing when the bot was stopped, and only the bot knows what became of it",
-        )
-        .hint("start the bot first: windlass serve (or: systemctl start windlass)")
-        .into());
-    }
-    recover_all(&repositories, writer, |_, _, _| Vec::new()).map_err(failure)?;
+    // The way out of a damage must not need that what is damaged can be read.
+    let opened = match write {
+        Write::Rollback(args) if args.take_over => Repositories::unread(config, &settings.paths),
+        Write::Rollback(_) | Write::Init(_) | Write::Import(_) | Write::Gc(_) | Write::Key(_) => {
+            Repositories::open(config, &settings.paths)
+        }
+    };
+    let repositories = Arc::new(opened.map_err(failure)?);
+    recover(&repositories, writer).map_err(failure)?;
     let id = request_id(write)?;
     let desk = Desk::new(repositories, config, writer.clone());
     let done = desk.carry_out(write, id, by, &mut |line| context.output.say(line));

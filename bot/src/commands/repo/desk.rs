@@ -11,6 +11,7 @@ use windlass_core::refusal::Refusal;
 use windlass_core::repository::record::RepositoryRecord;
 
 use super::{ImportArgs, KeyWrite, RollbackArgs, Write};
+use crate::cli::keys::counted;
 use crate::config::Config;
 use crate::repository::{
     Bad, CommitLock, Ending, Found, Garbage, Import, Meant, Repositories, Repository, RepositoryError, Story, Switched,
@@ -309,10 +310,10 @@ fn outcome_of(name: &RepositoryName, made: &Switched, (added, removed): (usize, 
 
 fn told_garbage(repository: &Repository, garbage: &Garbage, verb: &str, json: bool) -> Outcome {
     let mut text = format!(
-        "{}: {verb} {} generations and {} package files, {}",
+        "{}: {verb} {} and {}, {}",
         repository.name(),
-        garbage.generations.len(),
-        garbage.files.len(),
+        counted(garbage.generations.len(), "generation"),
+        counted(garbage.files.len(), "package file"),
         size(garbage.bytes)
     );
     for generation in &garbage.generations {

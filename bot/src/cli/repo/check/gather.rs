@@ -13,7 +13,7 @@ use super::super::{failure, open};
 use crate::cli::Context;
 use crate::commands::repo::Which;
 use crate::exit::{Broken, Usage};
-use crate::repository::Foreign;
+use crate::repository::{Bases, Foreign, Repository};
 use crate::sandbox::Builder;
 
 /// What is to be checked.
@@ -50,25 +50,16 @@ impl Gathered {
             super::super::read::checked_arch(&repository, arch)?;
         }
         let present = repository.content();
-        let bases = repository.bases().map_err(failure)?;
-        let config = context.config()?;
-        let builder = Builder::of_this_program(&config.build, &context.settings(&config).paths)?;
+        let bases = Beside::of(context, &repository)?;
         let mut gathered = Self::default();
         for (arch, own) in &present.arches {
             if !wanted.is_empty() && !wanted.contains(arch) {
                 continue;
             }
-            let mut indexes: Vec<Arc<Index>> = bases.of(arch).iter().map(|base| Arc::clone(&base.index)).collect();
-            match builder.host(arch) {
-                Ok(host) => indexes.push(Arc::clone(&host.index)),
-                Err(error) => gathered.notes.push(format!(
-                    "{arch}: what the build host stands for does not count: {error}"
-                )),
-            }
             gathered.architectures.push(On {
                 arch: arch.clone(),
                 own: own.clone(),
-                bases: indexes,
+                bases: bases.on(arch, &mut gathered.notes),
             });
         }
         Ok(gathered)
@@ -99,6 +90,36 @@ impl Gathered {
             });
         }
         Ok(gathered)
+    }
+}
+
+/// What counts beside a configured repository: its bases, and what the build host stands for.
+pub(in super::super) struct Beside {
+    bases: Bases,
+    builder: Builder,
+}
+
+impl Beside {
+    /// That of a repository.
+    pub(in super::super) fn of(context: &Context, repository: &Repository) -> anyhow::Result<Self> {
+        let config = context.config()?;
+        Ok(Self {
+            bases: repository.bases().map_err(failure)?,
+            builder: Builder::of_this_program(&config.build, &context.settings(&config).paths)?,
+        })
+    }
+
+    /// The same on one architecture.
+    pub(in super::super) fn on(&self, arch: &ArchName, notes: &mut Vec<String>) -> Vec<Arc<Index>> {
+        let bases = self.bases.of(arch).iter();
+        let mut indexes: Vec<Arc<Index>> = bases.map(|base| Arc::clone(&base.index)).collect();
+        match self.builder.host(arch) {
+            Ok(host) => indexes.push(Arc::clone(&host.index)),
+            Err(error) => notes.push(format!(
+                "{arch}: what the build host stands for does not count: {error}"
+            )),
+        }
+        indexes
     }
 }
 

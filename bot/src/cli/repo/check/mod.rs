@@ -16,6 +16,7 @@ use serde::Serialize;
 use windlass_core::id::ArchName;
 use windlass_core::repository::{Index, Universe, Unmet, Unresolvable, uninstallable_with, unmets};
 
+pub(super) use self::gather::Beside;
 use self::gather::Gathered;
 use crate::cli::Context;
 use crate::commands::repo::Which;
