@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
 
 mod failures;
+mod forged;
 mod good;
 mod hostile;
 mod world;
