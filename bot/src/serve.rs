@@ -127,7 +127,7 @@ async fn open_repositories(config: &Config, settings: &Settings, writer: &Writer
     let (config, paths, writer) = (config.clone(), settings.paths.clone(), writer.handle());
     let opened = tokio::task::spawn_blocking(move || {
         let repositories = Repositories::open(&config, &paths)?;
-        recover(&repositories, &writer)?;
+        recover(&repositories, &writer, &paths)?;
         Ok::<_, RepositoryError>(repositories)
     });
     opened.await?.map_err(|error| Broken::new(error.to_string()).into())

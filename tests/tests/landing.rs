@@ -167,6 +167,8 @@ fn a_build_that_fails_says_why_and_where_and_waiting_for_it_fails() -> anyhow::R
     }
     let log = says(&world, &ALICE, &["task", "log", &id, "--stage", "build"])?;
     assert!(log.contains("sails are torn"), "{log}");
+    let run = world.root().join("state/tasks").join(&id).join("1.1/1");
+    assert!(!run.join("pkg.tar").exists(), "only logs stay of what is of no use");
     assert_eq!(world.generation("main")?, 1);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use windlass_tests::chance::Chance;
 use windlass_tests::people::ALICE;
 use windlass_tests::pipeline::{TASK, cannot_build};
-use windlass_tests::{World, skipped, specs};
+use windlass_tests::{World, skipped, specs, wait};
 
 /// What must be true after every kill, once everything has settled.
 fn all_is_well(world: &World, landed: u64) -> anyhow::Result<()> {
@@ -17,11 +17,16 @@ fn all_is_well(world: &World, landed: u64) -> anyhow::Result<()> {
     world.admin(&["repo", "verify", "-b", "main", "--all"])?.ok()?;
     world.admin(&["journal", "verify"])?.ok()?;
     let root = world.root();
+    // The bot clears up right after the landing is on record.
     let mut left = Vec::new();
-    temporary(&root.join("repos"), &mut left)?;
-    temporary(&root.join("state/builds"), &mut left)?;
-    assert!(left.is_empty(), "temporary files stay: {left:?}");
-    Ok(())
+    let gone = wait::until("temporary files to go", || {
+        left.clear();
+        temporary(&root.join("repos"), &mut left)?;
+        temporary(&root.join("state/builds"), &mut left)?;
+        packages(&root.join("state/tasks"), &mut left)?;
+        Ok(left.is_empty().then_some(()))
+    });
+    gone.map_err(|error| error.context(format!("they stay: {left:?}")))
 }
 
 /// What has a temporary name.
@@ -33,6 +38,20 @@ fn temporary(folder: &std::path::Path, left: &mut Vec<String>) -> anyhow::Result
             left.push(entry.path().display().to_string());
         } else if entry.file_type()?.is_dir() {
             temporary(&entry.path(), left)?;
+        }
+    }
+    Ok(())
+}
+
+/// Packages and archives that were built, in the directories of tasks that have all landed.
+fn packages(folder: &std::path::Path, left: &mut Vec<String>) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry?.path();
+        let extension = path.extension().unwrap_or_default();
+        if extension == "rpm" || extension == "tar" {
+            left.push(path.display().to_string());
+        } else if path.is_dir() {
+            packages(&path, left)?;
         }
     }
     Ok(())

@@ -113,8 +113,6 @@ fn try_to_commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) -
     let after = match made {
         Ok(switched) => {
             say(format!("generation {} is there", switched.generation));
-            // What was built is in the repository now; the logs stay.
-            tested.dir.drop_packages();
             After::Over
         }
         Err(RepositoryError::Refused(refusal)) => {

@@ -45,6 +45,13 @@ pub(super) struct Tested {
     pub(super) dir: RunDir,
 }
 
+impl Drop for Tested {
+    /// It has landed, or is of no use any more: results are kept by what they were made from, and here only logs stay.
+    fn drop(&mut self) {
+        self.dir.drop_packages();
+    }
+}
+
 /// How a run ended, for the loop; what people see of it is on record.
 pub(super) enum Ended {
     /// All but the votes, perhaps, are there.
@@ -89,8 +96,12 @@ pub(super) fn run(runner: &Runner, job: &Job, stop: &StopFlag, pause: SignedDura
     });
     let (outcome, not_before, ended) = match done {
         Ok((tested, outcome)) => (outcome, None, Ended::Passed(Box::new(tested))),
-        Err(Halt::Over) => return Ended::Over,
+        Err(Halt::Over) => {
+            dir.drop_packages();
+            return Ended::Over;
+        }
         Err(Halt::Failed(failed)) => {
+            dir.drop_packages();
             let not_before = failure::not_before(&failed, pause);
             for note in &failed.notes {
                 let try_number = recorder.try_number();

@@ -99,7 +99,7 @@ fn with_writer(
         }
     };
     let repositories = Arc::new(opened.map_err(failure)?);
-    recover(&repositories, writer).map_err(failure)?;
+    recover(&repositories, writer, &settings.paths).map_err(failure)?;
     let id = request_id(write)?;
     let desk = Desk::new(repositories, config, writer.clone());
     let done = desk.carry_out(write, id, by, &mut |line| context.output.say(line));
