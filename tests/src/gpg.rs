@@ -86,6 +86,13 @@ impl GpgHome {
         Ok(ran.stdout)
     }
 
+    /// Lets a key expire a day after this time.
+    pub fn expire(&self, key: &str, at: &str) -> anyhow::Result<()> {
+        let gpg = self.gpg().args(["--faked-system-time", &format!("{at}!")]);
+        gpg.args(["--yes", "--quick-set-expire", key, "1d"]).run()?.ok()?;
+        Ok(())
+    }
+
     /// The revocation certificate that gpg makes with each key, ready to be imported.
     pub fn revocation(&self, fingerprint: &str) -> anyhow::Result<String> {
         let path = self.dir.join(format!("openpgp-revocs.d/{fingerprint}.rev"));

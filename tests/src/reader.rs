@@ -10,8 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::process::Cmd;
 
-/// The body of `http://HOST:PORT/PATH`; anything but 200 is an error.
+/// The body of `http://HOST:PORT/PATH`, where anything but 200 is an error, or the file of `file:///PATH`.
 pub fn get(url: &str) -> anyhow::Result<Vec<u8>> {
+    if let Some(path) = url.strip_prefix("file://") {
+        return std::fs::read(path).with_context(|| format!("cannot read {path}"));
+    }
     let rest = url
         .strip_prefix("http://")
         .with_context(|| format!("'{url}' is no URL"))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use windlass_tests::chance::Chance;
 use windlass_tests::people::ALICE;
 use windlass_tests::pipeline::{TASK, cannot_build};
+use windlass_tests::reader::{Reader, Signed};
 use windlass_tests::{World, skipped, specs, wait};
 
 /// What must be true after every kill, once everything has settled.
@@ -65,6 +66,8 @@ fn killed_at_every_point_a_task_lands_once() -> anyhow::Result<()> {
     }
     let mut world = World::that_builds()?;
     let breeze = world.source(&ALICE, "breeze")?;
+    let key = world.admin(&["repo", "key", "show", "-b", "main"])?.ok()?.stdout;
+    let mut reader = Reader::new(&world.dir().join("reader"), &key)?;
     let points = windlass::runner::POINTS.iter().chain(&windlass::repository::POINTS);
     let mut landed = 0;
     for point in points {
@@ -76,6 +79,12 @@ fn killed_at_every_point_a_task_lands_once() -> anyhow::Result<()> {
         world.start_bot_that_dies_at(point)?;
         let task = world.pushed_task(&breeze, &["-o", "build", "main", &version])?;
         world.bot_dies(TASK)?;
+        // As the kill left it, before anything is mended: a whole old or a whole new generation, signed.
+        for arch in ["x86_64", "i586", "source"] {
+            let current = world.repository_dir("main").join("current").join(arch);
+            let seen = reader.look(&format!("file://{}", current.display()), Signed::Always);
+            seen.map_err(|error| error.context(format!("killed at {point}, {arch}")))?;
+        }
         world.start_bot()?;
         world
             .ends(&ALICE, task, "done")

@@ -79,41 +79,87 @@ fn an_approval_of_what_was_there_before_does_not_hold_for_what_is_there_now() ->
     Ok(())
 }
 
+/// What becomes of Alice's key.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Revoked,
+    Expired,
+}
+
+impl End {
+    /// The word that a refusal has.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// It comes to that, and the server is told.
+    fn comes(self, world: &World, clone: &Clone) -> anyhow::Result<()> {
+        let gpg = clone.gpg()?;
+        let key = clone.home().openpgp.clone().context("Alice signs with OpenPGP")?;
+        match self {
+            Self::Revoked => drop(gpg.import(gpg.revocation(&key)?)?),
+            Self::Expired => gpg.expire(&key, "20210101T000000")?,
+        }
+        let file = clone.home().dir.join("ended.asc");
+        std::fs::write(&file, gpg.export(&key)?)?;
+        let add = world.windlass(["keys", "add", "alice", "--openpgp"]);
+        add.arg(&file).run()?.ok()?;
+        Ok(())
+    }
+}
+
 #[test]
-fn a_key_that_is_revoked_between_the_test_and_the_commit_lets_nothing_land() -> anyhow::Result<()> {
-    let Some(world) = world()? else { return Ok(()) };
-    let breeze = world.source(&ALICE, "breeze")?;
-    push(&breeze, "breeze", "1.0-alt1", "")?;
-    world.ssh(&ALICE, &["task", "new"])?.ok()?;
-    let task = newest(&world)?;
-    let id = task.to_string();
-    world
-        .ssh(&ALICE, &["task", "add", &id, "repo", "breeze", "1.0-alt1"])?
-        .ok()?;
-    world.ssh(&ALICE, &["task", "run", &id, "--test-only"])?.ok()?;
-    world.ends(&ALICE, task, "tested")?;
+fn a_key_that_ends_between_the_test_and_the_commit_lets_nothing_land() -> anyhow::Result<()> {
+    for end in [End::Revoked, End::Expired] {
+        let Some(world) = world()? else { return Ok(()) };
+        let breeze = world.source(&ALICE, "breeze")?;
+        push(&breeze, "breeze", "1.0-alt1", "")?;
+        world.ssh(&ALICE, &["task", "new"])?.ok()?;
+        let task = newest(&world)?;
+        let id = task.to_string();
+        world
+            .ssh(&ALICE, &["task", "add", &id, "repo", "breeze", "1.0-alt1"])?
+            .ok()?;
+        world.ssh(&ALICE, &["task", "run", &id, "--test-only"])?.ok()?;
+        world.ends(&ALICE, task, "tested")?;
+        end.comes(&world, &breeze)?;
 
-    let gpg = breeze.gpg()?;
-    let key = breeze.home().openpgp.clone().context("Alice signs with OpenPGP")?;
-    gpg.import(gpg.revocation(&key)?)?;
-    let file = breeze.home().dir.join("revoked.asc");
-    std::fs::write(&file, gpg.export(&key)?)?;
-    world
-        .windlass(["keys", "add", "alice", "--openpgp"])
-        .arg(&file)
-        .run()?
-        .ok()?;
+        // Refused at once or found at the commit: it does not land, and the text says what is wrong.
+        let asked = world.ssh(&ALICE, &["task", "run", &id, "--commit"])?.read();
+        let said = if asked.code() == 0 {
+            world.ends(&ALICE, task, "failed")?;
+            world.ssh(&ALICE, &["task", "show", &id])?.ok()?.out()
+        } else {
+            asked.err()
+        };
+        assert!(said.contains(end.word()), "{said}");
+        assert!(world.listed("main", "x86_64")?.is_empty());
+    }
+    Ok(())
+}
 
-    // Refused at once or found at the commit: it does not land, and the text says what is wrong.
-    let asked = world.ssh(&ALICE, &["task", "run", &id, "--commit"])?.read();
-    let said = if asked.code() == 0 {
-        world.ends(&ALICE, task, "failed")?;
-        world.ssh(&ALICE, &["task", "show", &id])?.ok()?.out()
-    } else {
-        asked.err()
-    };
-    assert!(said.contains("revoked"), "{said}");
-    assert!(world.listed("main", "x86_64")?.is_empty());
+#[test]
+fn a_key_that_ends_while_its_task_is_on_its_way_lets_nothing_land() -> anyhow::Result<()> {
+    for end in [End::Revoked, End::Expired] {
+        let Some(mut world) = world()? else { return Ok(()) };
+        let breeze = world.source(&ALICE, "breeze")?;
+        push(&breeze, "breeze", "1.0-alt1", "")?;
+        // All that is tested has passed; what is left is the commit, and the bot is gone.
+        world.stop_bot()?;
+        world.start_bot_that_dies_at("run.ended")?;
+        let asked = world.ssh(&ALICE, &["build", "breeze", "1.0-alt1"])?.read();
+        world.bot_dies(windlass_tests::pipeline::TASK)?;
+        end.comes(&world, &breeze)?;
+        world.start_bot()?;
+        let task = newest(&world)?;
+        world.ends(&ALICE, task, "failed").with_context(|| asked.err())?;
+        let said = world.ssh(&ALICE, &["task", "show", &task.to_string()])?.ok()?.out();
+        assert!(said.contains(end.word()), "{said}");
+        assert!(world.listed("main", "x86_64")?.is_empty());
+    }
     Ok(())
 }
 
