@@ -197,7 +197,11 @@ impl Keys {
 
     /// Puts the public keys where clients find them, this one first.
     pub(super) fn publish(&self, dirs: &Dirs, first: &Fingerprint) -> Result<(), RepositoryError> {
-        let mut text = self.public(first)?;
+        let mut text = match self.public(first) {
+            // The key is lost: what clients have of it stays, and whoever is to sign says so.
+            Err(RepositoryError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
         for other in self.list()?.iter().filter(|other| *other != first) {
             text.push_str(&self.public(other)?);
         }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on in a test has failed")]
 #![expect(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
+mod backup;
 mod changes;
 mod clients;
 mod damage;
