@@ -127,8 +127,11 @@ fn try_to_commit(runner: &Runner, tested: &Arc<Tested>, pause: SignedDuration) -
         Err(error) => {
             say(error.to_string());
             tracing::warn!(task.id = task.get(), %error, "task {task} could not be committed: {error}");
+            let files_are_good = error.is_infrastructure();
             let error = StageError::infrastructure(error.to_string());
-            not_committed(runner, tested, &site, error, pause)
+            let after = not_committed(runner, tested, &site, error, pause);
+            // A package that passed its checks and cannot be read now was damaged since: with the same file it would fail for ever.
+            if files_are_good { after } else { After::TestAgain }
         }
     };
     crash::point("commit.ended");

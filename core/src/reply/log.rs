@@ -287,7 +287,8 @@ fn stage_text(stage: Stage, arch: Option<&ArchName>) -> String {
     arch.map_or_else(|| stage.to_string(), |arch| format!("{stage} on {arch}"))
 }
 
-/// A failure in one line: stage, subtask, architecture, what, whose fault, where the log is.
+/// A failure: stage, subtask, architecture, what, whose fault, where the log is. In one line, unless what happened takes several:
+/// then the rest has a line of its own.
 pub fn failure_text(failure: &Failure) -> String {
     let subtask = failure
         .subtask
@@ -299,5 +300,9 @@ pub fn failure_text(failure: &Failure) -> String {
         crate::task::Fault::Infrastructure => "the infrastructure's fault",
     };
     let stage = stage_text(failure.stage, failure.arch.as_ref());
-    format!("{stage}{subtask}: {} ({fault}; log: {})", failure.message, failure.log)
+    let gap = if failure.message.contains('\n') { '\n' } else { ' ' };
+    format!(
+        "{stage}{subtask}: {}{gap}({fault}; log: {})",
+        failure.message, failure.log
+    )
 }

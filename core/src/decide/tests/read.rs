@@ -42,6 +42,28 @@ fn a_log_is_told_from_events_and_followed_to_the_end() {
 }
 
 #[test]
+fn whose_fault_it_was_stands_below_what_takes_several_lines() {
+    let mut town = Town::new();
+    town.does("alice", "build hello 1.0-alt1");
+    let failure = Failure {
+        stage: Stage::Build,
+        subtask: Some(SubtaskNumber(1)),
+        arch: Some("x86_64".parse().unwrap()),
+        fault: Fault::Package,
+        message: "%build failed:\n+ gcc -c hello.c\nhello.c: No such file".to_owned(),
+        log: "1/1.1/1/x86_64/log".to_owned(),
+        code: None,
+        hint: None,
+    };
+    town.builds(1, Outcome::Failed(failure));
+    let shown = town.says("alice", "task why 1").out;
+    assert!(
+        shown.contains("hello.c: No such file\n  (the package's fault; log: 1/1.1/1/x86_64/log)\n"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn tasks_are_listed_by_state_person_and_repository() {
     let mut town = Town::new();
     town.does("alice", "build hello 1.0-alt1");
