@@ -4,6 +4,7 @@
 //! goes at the end unless it is to stay.
 
 mod client;
+mod interrupt;
 mod place;
 mod server;
 mod show;
@@ -68,12 +69,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("the programs do not build");
     }
     let (dir, temporary) = folder(args)?;
+    interrupt::watch()?;
     let mut place = Place::make(&dir, Show::new(STEPS.len() + 1, args.json))?;
     let played = play(&mut place);
     let seconds = place.show.elapsed().as_secs_f64();
     let (json, kept) = (args.json, args.keep || played.is_err());
     place.show.end();
     let stopped = place.stop();
+    if interrupt::told() {
+        if temporary.is_none() {
+            Place::remove(&dir)?;
+        }
+        say::talk("interrupted: all that ran is ended, and what was made is removed");
+        return Ok(ExitCode::from(130));
+    }
     if kept {
         place.write_scripts()?;
         let dir = temporary.map_or(dir, tempfile::TempDir::keep);

@@ -13,6 +13,7 @@ use windlass_tests::process::{Cmd, Ran, quoted};
 use windlass_tests::programs::{Programs, profile_folder};
 use windlass_tests::sshd::Sshd;
 
+use super::interrupt;
 use super::show::{Keep, Show};
 
 /// The people: the name, the full name, the address.
@@ -128,6 +129,9 @@ impl Place {
 
     /// Runs a command of somebody's and shows it, whatever comes of it. `who` may name a folder below the home: `alice/libwind`.
     pub(super) fn run(&mut self, who: &str, typed: &str, keep: Keep) -> anyhow::Result<Ran> {
+        if interrupt::told() {
+            bail!("interrupted");
+        }
         let (name, below) = who.split_once('/').unwrap_or((who, ""));
         if !matches!(keep, Keep::Unseen) {
             self.show.typed(&who.replace('/', ":"), typed);
@@ -198,9 +202,11 @@ impl Place {
         let start = format!(
             "# Starts the demonstration's server again, the ssh door and the daemon; Ctrl-C ends both.\n\
              cd {dir} || exit\n\
-             {} -D -e -f sshd/sshd_config 2>> sshd/sshd.log &\n\
-             trap \"kill $!\" EXIT\n\
-             ./as admin windlass serve\n",
+             {} -D -e -f sshd/sshd_config 2>> sshd/sshd.log & door=$!\n\
+             ./as admin windlass serve & daemon=$!\n\
+             trap \"kill $door $daemon\" EXIT\n\
+             trap 'exit 0' INT TERM\n\
+             wait $daemon\n",
             quoted(&sshd.to_string_lossy()),
         );
         script(&self.dir.join("start"), &start)?;
@@ -233,7 +239,7 @@ impl Place {
         }
     }
 
-    /// Removes what was made, and nothing else.
+    /// Removes what was made, as far as it was, and nothing else.
     pub(super) fn remove(dir: &Path) -> anyhow::Result<()> {
         for name in MADE {
             let path = dir.join(name);
@@ -242,7 +248,11 @@ impl Place {
             } else {
                 std::fs::remove_file(&path)
             };
-            gone.with_context(|| format!("cannot remove {}", path.display()))?;
+            match gone {
+                // It did not come so far.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                gone => gone.with_context(|| format!("cannot remove {}", path.display()))?,
+            }
         }
         Ok(())
     }
