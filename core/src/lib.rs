@@ -28,6 +28,7 @@ pub mod escape;
 pub mod event;
 #[cfg(feature = "gear")]
 pub mod gear;
+pub mod hex;
 pub mod id;
 mod pairs;
 pub mod people;

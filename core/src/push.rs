@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::escape::escaped;
+use crate::hex::hex;
 use crate::id::{ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
 use crate::refusal::Refusal;
 
@@ -55,18 +56,13 @@ impl TagPushed {
     /// The request's id: made from what was pushed and where to, so that a repeated push is a repeated request.
     #[expect(clippy::missing_panics_doc, reason = "it cannot: the id is well formed")]
     pub fn request_id(&self) -> RequestId {
-        use std::fmt::Write as _;
         let mut hash = Sha256::new();
         for part in ["push", self.source.as_str(), &self.tag.reference()] {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
         hash.update(self.object.as_str().as_bytes());
-        let mut id = String::from("r-");
-        for byte in &hash.finalize()[..16] {
-            // Writing to a String cannot fail.
-            let _ = write!(id, "{byte:02x}");
-        }
+        let id = format!("r-{}", hex(&hash.finalize()[..16]));
         id.parse().expect("it is 'r-' and 32 hexadecimal digits")
     }
 }

@@ -6,8 +6,6 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
-
 /// A new file, readable for everybody; one that is there is an error.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
@@ -96,24 +94,6 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The SHA-256 of what a reader gives, in hexadecimal digits, and how many bytes there were.
-pub(super) fn sha256_of(mut from: impl io::Read) -> io::Result<(String, u64)> {
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 128 << 10];
-    let mut size = 0;
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok((hex(&digest.finalize()), size)),
-            Ok(read) => {
-                digest.update(&buffer[..read]);
-                size += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// The text of a file of at most so many bytes.
 pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<String> {
     let mut text = String::new();
@@ -125,16 +105,4 @@ pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<String> {
         ));
     }
     Ok(text)
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -9,10 +9,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use windlass_core::hex::hex;
 use windlass_core::id::{ArchName, Fingerprint, Generation, RepositoryName};
 use windlass_core::repository::record::{Cause, Shipped};
 
 use super::{RepositoryError, files};
+use crate::digest::sha256_of;
 
 /// The file's name.
 pub(super) const NAME: &str = "windlass.json";
@@ -81,7 +83,7 @@ pub fn seal<'a>(digests: impl IntoIterator<Item = (&'a ArchName, &'a str)>) -> S
     for (directory, repomd) in all {
         digest.update(format!("{directory} {repomd}\n"));
     }
-    files::hex(&digest.finalize())
+    hex(&digest.finalize())
 }
 
 /// The seal of what a directory holds now, whatever it says of itself.
@@ -103,7 +105,7 @@ pub(super) fn seal_on_disk(generation: &Path) -> Result<String, RepositoryError>
             Err(_) if !entry.path().is_dir() => continue,
             Err(error) => return Err(RepositoryError::file(&path)(error)),
         };
-        let (digest, _) = files::sha256_of(file).map_err(RepositoryError::file(&path))?;
+        let (digest, _) = sha256_of(file).map_err(RepositoryError::file(&path))?;
         digests.insert(name, digest);
     }
     Ok(seal(digests.iter().map(|(name, digest)| (name, digest.as_str()))))

@@ -13,6 +13,7 @@ use windlass_core::rpm::{Header, header};
 
 use super::keys::Signer;
 use super::{RepositoryError, files};
+use crate::digest::sha256_of;
 
 /// The lead in front of everything.
 const LEAD: usize = 96;
@@ -127,7 +128,7 @@ pub(super) fn sign(from: &Path, to: &Path, signer: &Signer, now: Timestamp) -> R
         file.set_modified(now.into())?;
         file.sync_all()?;
         file.rewind()?;
-        files::sha256_of(&file)
+        sha256_of(&file)
     };
     let (sha256, size) = write().map_err(RepositoryError::file(to))?;
     let header = read_header(to)?;

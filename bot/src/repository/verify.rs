@@ -13,6 +13,7 @@ use windlass_core::rpm::Artifact;
 use super::keys::{self, Keys, signature_path};
 use super::manifest::{self, Manifest, seal_on_disk};
 use super::{Repository, RepositoryError, files, pool, rpmmd, sign};
+use crate::digest::sha256_of;
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +151,7 @@ impl Checker<'_> {
                 continue;
             };
             let file = directory.join(location);
-            match std::fs::File::open(&file).and_then(files::sha256_of) {
+            match std::fs::File::open(&file).and_then(sha256_of) {
                 Ok((digest, _)) if digest == wanted => {}
                 Ok(_) => self.found(format!("{}: its content is not what repomd.xml says", file.display())),
                 Err(error) => self.found(format!("{}: {error}", file.display())),
@@ -175,7 +176,7 @@ impl Checker<'_> {
         let path =
             pool::path(&self.repository.dirs, directory, &artifact.location).map_err(|error| error.to_string())?;
         let file = std::fs::File::open(&path).map_err(|error| error.to_string())?;
-        let (digest, size) = files::sha256_of(file).map_err(|error| error.to_string())?;
+        let (digest, size) = sha256_of(file).map_err(|error| error.to_string())?;
         self.verified.bytes += size;
         if digest != artifact.sha256 || size != artifact.size {
             return Err("its content is not what the metadata says".to_owned());

@@ -10,7 +10,6 @@
 
 mod bubble;
 mod cgroup;
-pub(crate) mod digest;
 pub(crate) mod enter;
 mod etc;
 pub mod host;

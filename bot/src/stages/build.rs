@@ -27,8 +27,8 @@ use self::results::Results;
 use self::root::Root;
 use self::work::Work;
 use super::{StageError, StopFlag};
-use crate::sandbox::digest::hex;
 use crate::sandbox::{Builder, Target, Values};
+use windlass_core::hex::hex;
 
 /// What is to be built, on which architecture, and from what its build root may be taken.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use windlass_core::gear::{GearError, Limits, ObjectFault, Plan, Preamble, Scratch, ScratchFile, Value};
+use windlass_core::hex::hex;
 use windlass_core::id::{ObjectId, SubtaskNumber};
 use windlass_core::repository::Problem;
 use windlass_hooks::settings::Paths;
@@ -313,13 +314,7 @@ impl<W> Hashing<W> {
     }
 
     fn digest(&self) -> String {
-        use std::fmt::Write as _;
-        let digest = self.sha256.clone().finalize();
-        digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&self.sha256.clone().finalize())
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use windlass_core::escape::escaped_bytes;
+use windlass_core::hex::hex;
 use windlass_core::id::PackageName;
 use windlass_core::repository::{Content, How, Plan, Problem};
 use windlass_core::rpm::header;
@@ -258,13 +259,7 @@ impl Archive {
     fn finish(mut self) -> io::Result<String> {
         self.write_all(&[0; 2 * BLOCK])?;
         self.out.flush()?;
-        let digest = self.sha256.finalize();
-        let mut text = String::with_capacity(64);
-        for byte in digest {
-            // Writing to a String cannot fail.
-            let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-        }
-        Ok(text)
+        Ok(hex(&self.sha256.finalize()))
     }
 }
 

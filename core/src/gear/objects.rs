@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::escape::escaped_bytes;
 use crate::gear::error::GearError;
 use crate::gear::limits::Limits;
+use crate::hex::hex;
 use crate::id::ObjectId;
 use crate::refusal::Refusal;
 use crate::signing::object_id::check_id;
@@ -295,17 +296,6 @@ fn order(entry: &Entry) -> Vec<u8> {
         name.push(b'/');
     }
     name
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 impl Entry {

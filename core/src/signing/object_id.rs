@@ -5,6 +5,7 @@ use sha2::Digest as _;
 
 use super::reason;
 use super::verdict::ObjectKind;
+use crate::hex::hex;
 use crate::id::ObjectId;
 use crate::refusal::Refusal;
 
@@ -40,17 +41,6 @@ fn sha1(parts: &[&[u8]]) -> Result<String, Collides> {
 /// SHA-256 of the signed bytes, in lower-case hexadecimal digits.
 pub fn payload_digest(payload: &[u8]) -> String {
     hex(&sha2::Sha256::digest(payload))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a vote is bound to.
 
+use crate::hex::hex;
 use std::fmt;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -32,12 +32,7 @@ impl Digest {
         hash.update(kind.as_bytes());
         hash.update([0]);
         hash.update(&text);
-        let mut hex = String::with_capacity(64);
-        for byte in hash.finalize() {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self(hex)
+        Self(hex(&hash.finalize()))
     }
 
     /// All 64 digits.

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 use windlass_core::escape::escaped;
+use windlass_core::hex::hex;
 use windlass_core::id::ArchName;
 use windlass_core::repository::{Index, runs_on};
 use windlass_core::rpm::{Artifact, Package};
@@ -164,7 +165,7 @@ impl Foreign {
             base: shown.clone(),
             what,
         })?;
-        let name = files::hex(&Sha256::digest(base.as_bytes()));
+        let name = hex(&Sha256::digest(base.as_bytes()));
         Ok(Self {
             shown,
             arch: arch.clone(),
@@ -401,7 +402,7 @@ impl Foreign {
             };
             return Err(format!("it has {than} bytes, and {} in the metadata", artifact.size));
         }
-        let found = files::hex(&digest.finalize());
+        let found = hex(&digest.finalize());
         if found != artifact.sha256 {
             return Err(format!(
                 "its SHA-256 is {found}, and {} in the metadata",

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
+use windlass_core::hex::hex;
 
 const PACKAGE: &[u8] = b"the bytes of a package";
 
@@ -62,7 +63,7 @@ fn answer(mut stream: &TcpStream, directory: &Path, is_away: bool) -> io::Result
 }
 
 fn digest(bytes: &[u8]) -> String {
-    files::hex(&Sha256::digest(bytes))
+    hex(&Sha256::digest(bytes))
 }
 
 /// Makes a repository with one package, in such a version, in a directory.

@@ -21,12 +21,12 @@ use windlass_core::id::ArchName;
 use windlass_core::repository::Index;
 use windlass_core::rpm::{Header, Package};
 
-use super::digest::hex;
 use super::macros::{Target, Values};
 use super::session::{Command, Sandbox, SandboxError};
 use super::wire::Role;
 use super::{Builder, etc};
 use crate::stages::StopFlag;
+use windlass_core::hex::hex;
 
 /// The package's name.
 pub const NAME: &str = "windlass-host";

@@ -8,7 +8,7 @@ use rpm::{BuildConfig, CompressionType, PackageBuilder};
 use windlass_core::rpm::{Artifact, Dependency, Header, header};
 
 use super::NAME;
-use crate::sandbox::digest::sha256_of;
+use crate::digest::sha256_of;
 use crate::sandbox::macros::Target;
 
 const VERSION: &str = "1";

@@ -13,6 +13,7 @@ use windlass_core::rpm::header;
 use super::failure::strange;
 use super::results::{Built, Results, Taken};
 use super::work::Work;
+use crate::digest::sha256_of;
 use crate::stages::StageError;
 
 /// Takes out what a build made, and checks it.
@@ -121,7 +122,7 @@ fn take(work: &mut Work<'_>, directory: &TempDir, path: &str) -> Result<Taken, S
         ));
     }
     let name = package.file_name();
-    let (sha256, size) = crate::sandbox::digest::sha256_of(File::open(copy.path()).map_err(broken)?).map_err(broken)?;
+    let (sha256, size) = sha256_of(File::open(copy.path()).map_err(broken)?).map_err(broken)?;
     copy.as_file()
         .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .map_err(broken)?;

@@ -22,8 +22,8 @@ use windlass_core::repository::ArchResult;
 use windlass_core::rpm::{Header, header};
 
 use super::{BuildOrder, BuildOutcome, Step};
+use crate::digest::sha256_of;
 use crate::sandbox::Builder;
-use crate::sandbox::digest::sha256_of;
 use crate::stages::StageError;
 
 /// Raised when what is kept has another form.

@@ -10,6 +10,7 @@ use windlass_core::repository::{Index, Unresolvable, closure};
 use windlass_core::rpm::{Dependency, FileKind, Header, Package, Requirement, header};
 
 use super::{BuildOrder, failure};
+use crate::digest::sha256_of;
 use crate::sandbox::{Host, host};
 use crate::stages::StageError;
 
@@ -106,7 +107,7 @@ fn missing(order: &BuildOrder, indexes: &[&Index], wanted: &[Requirement], toget
 impl Member {
     /// Whether its file is another than the repository says.
     pub(super) fn is_damaged(&self) -> bool {
-        let found = self.open().and_then(crate::sandbox::digest::sha256_of);
+        let found = self.open().and_then(sha256_of);
         match (&self.sha256, found) {
             (Some(wanted), Ok((found, _))) => *wanted != found,
             (None, Ok(_)) => false,

@@ -3,6 +3,7 @@
 //! Source: rpm's manual, "Package format". As in rpm, entries follow each other in the store without overlapping, so that all
 //! of them together are no bigger than it. What is claimed is bounded, and memory is taken for what is there, not for what is claimed.
 
+use crate::hex::hex;
 use std::collections::BTreeMap;
 use std::io::{Read, Take};
 use std::ops::Range;
@@ -268,14 +269,4 @@ fn text(bytes: &[u8]) -> String {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
 }

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 
-use super::super::super::files::hex;
 use super::repomd::{Checksum, Data};
 use super::{Limits, ReadError};
+use windlass_core::hex::hex;
 
 /// How much memory xz may take to decompress: its largest preset takes 65 MiB.
 const XZ_MEMORY: u64 = 256 << 20;

@@ -7,9 +7,9 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use windlass_core::escape::escaped;
 
-use super::super::super::files::hex;
 use super::xml::{Attributes, Visit, walk};
 use super::{Limits, ReadError};
+use windlass_core::hex::hex;
 
 /// How many pieces of metadata there may be.
 const MOST: usize = 256;

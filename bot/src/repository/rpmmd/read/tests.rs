@@ -7,6 +7,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use rstest::rstest;
+use windlass_core::hex::hex;
 use windlass_core::rpm::{FileKind, Header, header};
 
 use super::*;
@@ -106,16 +107,16 @@ fn in_two(form: Form, text: &str) -> Vec<u8> {
 }
 
 fn data(kind: &str, bytes: &[u8]) -> String {
-    let digest = hex(bytes);
+    let digest = sha256(bytes);
     format!(
         "<data type=\"{kind}\"><checksum type=\"sha256\">{digest}</checksum><location href=\"repodata/{kind}\"/><size>{}</size></data>",
         bytes.len()
     )
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    crate::repository::files::hex(&sha2::Sha256::digest(bytes))
+    hex(&sha2::Sha256::digest(bytes))
 }
 
 /// A repository of these files, with the digests that they have.
@@ -395,7 +396,7 @@ fn some(dir: &Path) -> Vec<(Header, Package)> {
         fs::write(dir.join(&name), &bytes).unwrap();
         let package = Package {
             artifact: Some(windlass_core::rpm::Artifact {
-                sha256: hex(&bytes),
+                sha256: sha256(&bytes),
                 size: bytes.len() as u64,
                 location: name,
             }),

@@ -4,6 +4,7 @@ use std::io::{self, Read as _, Write as _};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use windlass_core::hex::hex;
 
 /// How metadata is compressed. One a repository: two forms of the same data in one `repomd.xml` make dnf 4.14 refuse it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ impl Codec {
 
 /// The SHA-256 in hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    crate::repository::files::hex(&Sha256::digest(bytes))
+    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

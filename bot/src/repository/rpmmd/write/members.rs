@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use windlass_core::hex::hex;
 use windlass_core::rpm::Artifact;
 
 use super::codec::{Codec, sha256};
@@ -419,7 +420,7 @@ impl Sink {
 
     fn finish(self) -> io::Result<(String, u64)> {
         self.file.sync_all()?;
-        Ok((files::hex(&self.digest.finalize()), self.size))
+        Ok((hex(&self.digest.finalize()), self.size))
     }
 }
 

@@ -1,9 +1,9 @@
 //! SHA-256 of what is read, as hexadecimal digits.
 
-use std::fmt::Write as _;
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
+use windlass_core::hex::hex;
 
 /// The digest and the length of all that can be read.
 pub(crate) fn sha256_of(mut from: impl Read) -> io::Result<(String, u64)> {
@@ -21,14 +21,4 @@ pub(crate) fn sha256_of(mut from: impl Read) -> io::Result<(String, u64)> {
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
