@@ -117,7 +117,11 @@ fn of_nextest(said: &Logged) -> Vec<Outcome> {
             .strip_prefix('(')
             .and_then(|t| t.split_once(')'))
             .map_or(test, |(_, t)| t.trim_start());
-        if test.is_empty() || !status.chars().all(|c| c.is_ascii_uppercase() || c == ' ' || c == '+') {
+        // A test's own output may have brackets, too.
+        if test.is_empty()
+            || status.is_empty()
+            || !status.chars().all(|c| c.is_ascii_uppercase() || c == ' ' || c == '+')
+        {
             continue;
         }
         current = named(test.starts_with("windlass-tests"));
@@ -199,6 +203,8 @@ mod tests {
         let outcomes = of_nextest(&said(
             "        PASS [   0.012s] (1/4) windlass-core id::tests::x\n\
              \x20       FAIL [   0.300s] (2/4) windlass bin::y\n\
+             \x20           [],\n\
+             \x20       Some( [1] two ),\n\
              \x20  SLOW [> 60.000s] (---) windlass-tests::story slow\n\
              \x20 TIMEOUT [ 120.001s] (3/4) windlass-tests::story slow\n\
              \x20       PASS [   1.000s] (4/4) windlass-tests::story users\n\
