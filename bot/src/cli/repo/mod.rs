@@ -16,7 +16,7 @@ use windlass_core::id::RepositoryName;
 use windlass_hooks::settings::Paths;
 
 use super::{Context, Run};
-use crate::commands::repo::{GcArgs, ImportArgs, InitArgs, KeyWrite, RollbackArgs, Which, Write};
+use crate::commands::repo::{ContentWrite, KeyWrite, Which, Write};
 use crate::exit::{Broken, Exit, Usage};
 use crate::repository::{Repository, RepositoryError};
 
@@ -33,22 +33,9 @@ pub struct Args {
 /// What to do with it.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Make the repository: its signing key, and a first generation without packages
-    #[command(after_help = "\
-Examples:
-  windlass repo init
-  windlass repo init -b sisyphus --json")]
-    Init(InitArgs),
-    /// Take in an existing tree of packages, as one new generation
-    #[command(after_help = "\
-Of several versions of a package the newest is taken; older ones in the repository go. All packages are signed
-with the repository's key, signatures that they have are taken off. Nothing is taken in where one cannot be read.
-
-Examples:
-  windlass repo import /srv/old-repository --dry-run
-  windlass repo import /srv/old-repository
-  windlass repo import RPMS/ --all-versions --skip-bad")]
-    Import(ImportArgs),
+    /// What changes it
+    #[command(flatten)]
+    Write(ContentWrite),
     /// List the packages of a generation
     Ls(read::LsArgs),
     /// Show the generations: when and why each was made, what came and went
@@ -59,23 +46,10 @@ Examples:
     Plan(plan::PlanArgs),
     /// Show what would become of the repository if these packages landed, and what stands against it
     Try(trial::TryArgs),
-    /// Make a new generation with the content of an old one
-    #[command(after_help = "\
-Examples:
-  windlass repo rollback 41 --dry-run
-  windlass repo rollback 41
-  windlass repo rollback 41 --take-over    # after somebody else wrote there; what is unknown is moved aside")]
-    Rollback(RollbackArgs),
     /// Find requirements that nothing meets, and packages that cannot be installed, in any repositories
     Check(check::CheckArgs),
     /// Prove that all that clients can fetch is there, matches and is signed; exit code 1 when something is not
     Verify(read::VerifyArgs),
-    /// Remove generations that are kept no longer, and packages that no other one names
-    #[command(after_help = "\
-Examples:
-  windlass repo gc --dry-run
-  windlass repo gc -b sisyphus")]
-    Gc(GcArgs),
     /// Print what makes dnf or zypper use the repository
     ClientConfig(client::Args),
     /// Show the signing key, or change it
@@ -97,10 +71,7 @@ impl Run for Args {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         let caller = &self.caller;
         match self.action {
-            Action::Init(args) => write::carry_out(context, caller, Write::Init(args)),
-            Action::Import(args) => write::carry_out(context, caller, Write::Import(args)),
-            Action::Rollback(args) => write::carry_out(context, caller, Write::Rollback(args)),
-            Action::Gc(args) => write::carry_out(context, caller, Write::Gc(args)),
+            Action::Write(write) => write::carry_out(context, caller, Write::Content(write)),
             Action::Key(Key::Write(key)) => write::carry_out(context, caller, Write::Key(key)),
             Action::Key(Key::Show(args)) => client::show_keys(context, &args),
             Action::ClientConfig(args) => client::config(context, &args),

@@ -10,7 +10,7 @@ use super::failure;
 use crate::cli::Context;
 use crate::cli::hooks::as_bot;
 use crate::cli::remote::{self, Caller};
-use crate::commands::repo::{Desk, Write};
+use crate::commands::repo::{ContentWrite, Desk, Write};
 use crate::config::Config;
 use crate::exit::{Broken, Exit};
 use crate::repository::Repositories;
@@ -22,13 +22,13 @@ use crate::writer::{Handle, Writer};
 pub(super) fn carry_out(context: &mut Context, caller: &Caller, mut write: Write) -> anyhow::Result<Exit> {
     let config = context.config()?;
     let settings = context.settings(&config);
-    if let Write::Import(args) = &mut write {
+    if let Write::Content(ContentWrite::Import(args)) = &mut write {
         // The bot has another working directory.
         args.tree = std::path::absolute(&args.tree)?;
         args.updateinfo = args.updateinfo.take().map(std::path::absolute).transpose()?;
     }
     // What is not to be found by whoever typed it need not be asked for.
-    if let Write::Import(args) = &write
+    if let Write::Content(ContentWrite::Import(args)) = &write
         && !args.tree.is_dir()
     {
         return Err(Broken::new(format!("{} is no directory", args.tree.display())).into());
@@ -93,10 +93,11 @@ fn with_writer(
 ) -> anyhow::Result<Exit> {
     // The way out of a damage must not need that what is damaged can be read.
     let opened = match write {
-        Write::Rollback(args) if args.take_over => Repositories::unread(config, &settings.paths),
-        Write::Rollback(_) | Write::Init(_) | Write::Import(_) | Write::Gc(_) | Write::Key(_) => {
-            Repositories::open(config, &settings.paths)
-        }
+        Write::Content(ContentWrite::Rollback(args)) if args.take_over => Repositories::unread(config, &settings.paths),
+        Write::Content(
+            ContentWrite::Rollback(_) | ContentWrite::Init(_) | ContentWrite::Import(_) | ContentWrite::Gc(_),
+        )
+        | Write::Key(_) => Repositories::open(config, &settings.paths),
     };
     let repositories = Arc::new(opened.map_err(failure)?);
     recover(&repositories, writer, &settings.paths).map_err(failure)?;

@@ -10,7 +10,7 @@ use windlass_core::id::{RepositoryName, RequestId, UserName};
 use windlass_core::refusal::Refusal;
 use windlass_core::repository::record::RepositoryRecord;
 
-use super::{ImportArgs, KeyWrite, RollbackArgs, Write};
+use super::{ContentWrite, ImportArgs, KeyWrite, RollbackArgs, Write};
 use crate::cli::keys::counted;
 use crate::config::Config;
 use crate::repository::{
@@ -96,7 +96,7 @@ impl Desk {
         };
         let dry = write.flags().dry_run;
         match write {
-            Write::Init(_) if dry => {
+            Write::Content(ContentWrite::Init(_)) if dry => {
                 repository.is_not_made()?;
                 let text = format!("would make repository {}", repository.name());
                 Ok(Outcome::of(
@@ -105,13 +105,13 @@ impl Desk {
                     asked.json,
                 ))
             }
-            Write::Init(_) => {
+            Write::Content(ContentWrite::Init(_)) => {
                 let made = repository.init(&lock, &self.writer, by, asked.story(repository, (0, 0)))?;
                 Ok(told_made(repository, &made, (0, 0), asked.json))
             }
-            Write::Import(args) => self.import(repository, &lock, args, &asked, told),
-            Write::Rollback(args) => self.rollback(repository, &lock, args, &asked, told),
-            Write::Gc(_) => self.gc(repository, &lock, &asked, dry),
+            Write::Content(ContentWrite::Import(args)) => self.import(repository, &lock, args, &asked, told),
+            Write::Content(ContentWrite::Rollback(args)) => self.rollback(repository, &lock, args, &asked, told),
+            Write::Content(ContentWrite::Gc(_)) => self.gc(repository, &lock, &asked, dry),
             Write::Key(KeyWrite::Rotate(_)) => {
                 let meant = repository.meant_rotation(by)?;
                 if dry {

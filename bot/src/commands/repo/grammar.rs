@@ -17,6 +17,17 @@ pub struct Which {
 /// What changes a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Write {
+    /// What it holds.
+    #[command(flatten)]
+    Content(ContentWrite),
+    /// Change the signing key
+    #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
+    Key(KeyWrite),
+}
+
+/// What changes which packages and generations a repository has.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ContentWrite {
     /// Make the repository: its signing key, and a first generation without packages
     #[command(after_help = "\
 Examples:
@@ -46,9 +57,6 @@ Examples:
   windlass repo gc --dry-run
   windlass repo gc -b sisyphus")]
     Gc(GcArgs),
-    /// Change the signing key
-    #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
-    Key(KeyWrite),
 }
 
 /// `repo init`
@@ -172,8 +180,8 @@ impl Write {
         let mut words = vec!["repo".to_owned()];
         let mut word = |word: &str| words.push(word.to_owned());
         match self {
-            Self::Init(_) => word("init"),
-            Self::Import(args) => {
+            Self::Content(ContentWrite::Init(_)) => word("init"),
+            Self::Content(ContentWrite::Import(args)) => {
                 word("import");
                 for (flag, set) in [("--all-versions", args.all_versions), ("--skip-bad", args.skip_bad)] {
                     if set {
@@ -184,13 +192,13 @@ impl Write {
                     word(&format!("--updateinfo={}", file.display()));
                 }
             }
-            Self::Rollback(args) => {
+            Self::Content(ContentWrite::Rollback(args)) => {
                 word("rollback");
                 if args.take_over {
                     word("--take-over");
                 }
             }
-            Self::Gc(_) => word("gc"),
+            Self::Content(ContentWrite::Gc(_)) => word("gc"),
             Self::Key(KeyWrite::Rotate(_)) => {
                 word("key");
                 word("rotate");
@@ -209,12 +217,12 @@ impl Write {
             word(&format!("--request-id={id}"));
         }
         match self {
-            Self::Import(args) => {
+            Self::Content(ContentWrite::Import(args)) => {
                 word("--");
                 word(&args.tree.display().to_string());
             }
-            Self::Rollback(args) => word(&args.to.to_string()),
-            Self::Init(_) | Self::Gc(_) | Self::Key(_) => {}
+            Self::Content(ContentWrite::Rollback(args)) => word(&args.to.to_string()),
+            Self::Content(ContentWrite::Init(_) | ContentWrite::Gc(_)) | Self::Key(_) => {}
         }
         words
     }
@@ -222,10 +230,10 @@ impl Write {
     /// The repository that is meant.
     pub fn which(&self) -> &Which {
         match self {
-            Self::Init(args) => &args.which,
-            Self::Import(args) => &args.which,
-            Self::Rollback(args) => &args.which,
-            Self::Gc(args) => &args.which,
+            Self::Content(ContentWrite::Init(args)) => &args.which,
+            Self::Content(ContentWrite::Import(args)) => &args.which,
+            Self::Content(ContentWrite::Rollback(args)) => &args.which,
+            Self::Content(ContentWrite::Gc(args)) => &args.which,
             Self::Key(KeyWrite::Rotate(args)) => &args.which,
         }
     }
@@ -233,10 +241,10 @@ impl Write {
     /// The flags of every command that writes.
     pub fn flags(&self) -> &WriteFlags {
         match self {
-            Self::Init(args) => &args.flags,
-            Self::Import(args) => &args.flags,
-            Self::Rollback(args) => &args.flags,
-            Self::Gc(args) => &args.flags,
+            Self::Content(ContentWrite::Init(args)) => &args.flags,
+            Self::Content(ContentWrite::Import(args)) => &args.flags,
+            Self::Content(ContentWrite::Rollback(args)) => &args.flags,
+            Self::Content(ContentWrite::Gc(args)) => &args.flags,
             Self::Key(KeyWrite::Rotate(args)) => &args.flags,
         }
     }

@@ -8,4 +8,4 @@ mod grammar;
 pub(crate) use self::desk::size;
 pub use self::desk::{Desk, Outcome};
 pub(crate) use self::grammar::generation;
-pub use self::grammar::{GcArgs, ImportArgs, InitArgs, KeyWrite, RollbackArgs, RotateArgs, Which, Write};
+pub use self::grammar::{ContentWrite, GcArgs, ImportArgs, InitArgs, KeyWrite, RollbackArgs, RotateArgs, Which, Write};
