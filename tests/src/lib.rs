@@ -10,6 +10,7 @@ pub mod clone;
 pub mod crowd;
 pub mod demo;
 pub mod door;
+pub mod engines;
 pub mod gpg;
 pub mod keystore;
 pub mod normal;

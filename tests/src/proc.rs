@@ -42,6 +42,34 @@ fn read(id: i32) -> Option<Process> {
     (!argv.is_empty()).then_some(Process { id, argv, dir })
 }
 
+/// All processes below this one, whoever started them in between.
+pub fn descendants(of: &Process) -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let all: Vec<(i32, i32)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            Some((id, parent(id)?))
+        })
+        .collect();
+    let mut found = vec![of.id];
+    let mut next = 0;
+    while let Some(id) = found.get(next).copied() {
+        found.extend(all.iter().filter(|(_, parent)| *parent == id).map(|(id, _)| *id));
+        next += 1;
+    }
+    found.drain(..1);
+    found.into_iter().filter_map(read).collect()
+}
+
+fn parent(id: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
 impl Process {
     /// Whether it runs a program of this name.
     pub fn runs(&self, program: &str) -> bool {
