@@ -20,6 +20,8 @@ pub(crate) struct Needed {
 enum What {
     /// A program.
     Program(&'static str),
+    /// A program that others start, at a place of its own.
+    File(&'static str),
     /// The C compiler's other half: it makes programs of 32 bits too.
     Compiles32,
 }
@@ -27,6 +29,13 @@ enum What {
 const fn program(name: &'static str, package: &'static str) -> Needed {
     Needed {
         what: What::Program(name),
+        package,
+    }
+}
+
+const fn file(path: &'static str, package: &'static str) -> Needed {
+    Needed {
+        what: What::File(path),
         package,
     }
 }
@@ -51,20 +60,31 @@ pub(crate) const DEMO: [Needed; 13] = [
     program("dnf", "dnf"),
 ];
 
-/// What the tests run beside it: other clients, and the tools whose answers ours are held against.
+/// What the tests run beside it: other clients, the tools whose answers ours are held against, container engines and a registry.
 ///
 /// Not dnf-plugins-core: Debian's cannot stand beside zypper, and the test that wants its `repoclosure` unpacks it by itself.
-pub(crate) const TESTS: [Needed; 4] = [
+pub(crate) const TESTS: [Needed; 13] = [
     program("createrepo_c", "createrepo-c"),
     program("zypper", "zypper"),
     program("installcheck", "libsolv-tools"),
     program("repo2solv", "libsolv-tools"),
+    program("dockerd", "docker.io"),
+    program("podman", "podman"),
+    program("runc", "runc"),
+    program("newuidmap", "uidmap"),
+    file("/usr/lib/podman/netavark", "netavark"),
+    file("/usr/lib/podman/aardvark-dns", "aardvark-dns"),
+    program("docker-registry", "docker-registry"),
+    program("skopeo", "skopeo"),
+    // Images of tests hold nothing else.
+    program("busybox", "busybox-static"),
 ];
 
 impl Needed {
     fn is_there(&self) -> bool {
         match self.what {
             What::Program(name) => find(name).is_some(),
+            What::File(path) => Path::new(path).is_file(),
             What::Compiles32 => Command::new("cc")
                 .args(["-m32", "-shared", "-x", "c", "-o", "/dev/null", "/dev/null"])
                 .output()
