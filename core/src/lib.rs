@@ -16,6 +16,7 @@
 //! * [`repository`] (feature `task`): what is on record of a repository, its index, plans, unmet dependencies, closures
 //! * `command` (feature): the one grammar of commands
 //! * [`queue`] (feature `task`): what runs next, from a snapshot
+//! * `image` (feature): Dockerfiles, ignore files, what an image is made of, what is stale because of what
 //! * `event`, `world`, `decide`, `reply` (feature `task`): what is on record; all of it folded; what a command leads to; how it is answered
 
 pub mod access;
@@ -30,6 +31,8 @@ pub mod event;
 pub mod gear;
 pub mod hex;
 pub mod id;
+#[cfg(feature = "image")]
+pub mod image;
 mod pairs;
 pub mod people;
 pub mod push;
