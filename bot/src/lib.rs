@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod exit;
 pub mod git;
 pub mod http;
+pub mod images;
 pub mod intake;
 pub mod journal;
 pub mod layout;
