@@ -79,9 +79,13 @@ impl State {
         };
         match serde_json::from_str(&body) {
             Ok(Event::Answered(answered)) => Ok(Some(answered)),
-            Ok(Event::TagTaken { .. } | Event::Task { .. } | Event::Access(_) | Event::Repository { .. }) => {
-                Err(damaged(0, &"no answer"))
-            }
+            Ok(
+                Event::TagTaken { .. }
+                | Event::Task { .. }
+                | Event::Access(_)
+                | Event::Repository { .. }
+                | Event::Job { .. },
+            ) => Err(damaged(0, &"no answer")),
             Err(error) => Err(damaged(0, &error)),
         }
     }

@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessChange;
-use crate::id::{RepositoryName, RequestId, TaskId, UserName};
+use crate::id::{JobId, RepositoryName, RequestId, TaskId, UserName};
+use crate::job::JobEvent;
 use crate::push::TagPushed;
 use crate::refusal::Refusal;
 use crate::repository::record::RepositoryEvent;
@@ -46,6 +47,14 @@ pub enum Event {
         /// What.
         #[serde(flatten)]
         event: RepositoryEvent,
+    },
+    /// Something happened to a job.
+    Job {
+        /// The job.
+        id: JobId,
+        /// What.
+        #[serde(flatten)]
+        event: JobEvent,
     },
 }
 
@@ -140,6 +149,17 @@ mod tests {
         r#"{"kind":"repository","repository":"sisyphus","what":"moved","generation":4,"cause":{"cause":"resign","by":"alice"},"seal":"00"}"#,
         r#"{"kind":"repository","repository":"sisyphus","what":"change-failed","generation":42,"message":"no space left"}"#,
         r#"{"kind":"repository","repository":"sisyphus","what":"collected","generations":[1,2]}"#,
+        r#"{"kind":"job","id":3,"what":"queued","job":"image-build","image":"web","repository":"sisyphus","generation":42,"because":[{"because":"package","package":"hello","before":"1.0-alt1","after":"1.1-alt1"},{"because":"base","image":"base"}],"more":2,"after":[2],"task":7}"#,
+        r#"{"kind":"job","id":3,"what":"updated","job":"image-build","image":"web","repository":"sisyphus","generation":43,"because":[]}"#,
+        r#"{"kind":"job","id":3,"what":"leased","attempt":1,"until":"2026-11-21T10:05:00Z"}"#,
+        r#"{"kind":"job","id":3,"what":"renewed","attempt":1,"until":"2026-11-21T10:06:00Z"}"#,
+        r#"{"kind":"job","id":3,"what":"failed","attempt":1,"message":"the registry is away","transient":true,"retry_at":"2026-11-21T10:07:00Z"}"#,
+        r#"{"kind":"job","id":3,"what":"failed","attempt":2,"message":"step 3 failed","transient":false}"#,
+        r#"{"kind":"job","id":3,"what":"lost","attempt":2,"retry_at":"2026-11-21T10:07:00Z"}"#,
+        r#"{"kind":"job","id":3,"what":"succeeded","attempt":3,"result":"image","name":"registry.example.org/web:latest","digest":"sha256:00","pushed":true,"reused":false,"generations":{"sisyphus":43},"packages":["hello-1.1-alt1.x86_64"],"provenance":"sha256:01","sbom":"sha256:02"}"#,
+        r#"{"kind":"job","id":3,"what":"succeeded","attempt":3,"result":"skipped","why":"nothing to do"}"#,
+        r#"{"kind":"job","id":3,"what":"cancelled","by":"alice"}"#,
+        r#"{"kind":"job","id":3,"what":"asked-again","by":"alice"}"#,
         r#"{"kind":"answered","request":"r-0123456789abcdef","user":"alice","words":["task","new"],"task":7,"out":"7\n","err":"","exit":0}"#,
         r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":{"named":"p11"},"task":7,"test_only":true},"pusher":"alice"},"taken":"noted"}"#,
         r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":"default"},"pusher":"alice"},"taken":"task","task":7}"#,

@@ -110,6 +110,11 @@ textual!(
     |v| is_word(v, b"._-", 64)
 );
 textual!(
+    /// The name of a configured container image: `[[image]] name`.
+    ImageId, "image's name", "letters, digits, '.', '_', '-', a letter or digit first, at most 64 characters",
+    |v| is_word(v, b"._-", 64)
+);
+textual!(
     /// An architecture's name, as rpm has it.
     ArchName, "architecture", "letters, digits, '_', a letter first, at most 32 characters",
     |v| is_word(v, b"_", 32) && v.as_bytes()[0].is_ascii_alphabetic()
@@ -208,45 +213,61 @@ impl TagName {
     }
 }
 
-/// A task's number. Numbers only grow, starting at 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TaskId(NonZeroU64);
+/// Implements a number that only grows, starting at 1.
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(NonZeroU64);
 
-impl TaskId {
-    /// The first task's number.
-    pub const FIRST: Self = Self(NonZeroU64::MIN);
+        impl $name {
+            /// The first number.
+            pub const FIRST: Self = Self(NonZeroU64::MIN);
 
-    /// The next number.
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
+            /// The next number.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0.saturating_add(1))
+            }
 
-    /// The number itself.
-    pub fn get(self) -> u64 {
-        self.0.get()
-    }
-}
-
-impl FromStr for TaskId {
-    type Err = BadId;
-    fn from_str(value: &str) -> Result<Self, BadId> {
-        let digits = value.strip_prefix('#').unwrap_or(value);
-        if digits.is_empty() || digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(bad("task number", value, "a whole number from 1 up"));
+            /// The number itself.
+            pub fn get(self) -> u64 {
+                self.0.get()
+            }
         }
-        digits
-            .parse()
-            .map(Self)
-            .map_err(|_| bad("task number", value, "a whole number from 1 up"))
-    }
+
+        impl FromStr for $name {
+            type Err = BadId;
+            fn from_str(value: &str) -> Result<Self, BadId> {
+                let digits = value.strip_prefix('#').unwrap_or(value);
+                if digits.is_empty() || digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(bad($what, value, "a whole number from 1 up"));
+                }
+                digits
+                    .parse()
+                    .map(Self)
+                    .map_err(|_| bad($what, value, "a whole number from 1 up"))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
 }
 
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
+numbered!(
+    /// A task's number. Numbers only grow, starting at 1.
+    TaskId,
+    "task number"
+);
+numbered!(
+    /// A job's number. Numbers only grow, starting at 1.
+    JobId,
+    "job number"
+);
 
 /// A subtask's number within its task, starting at 1. A number is never given twice in one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

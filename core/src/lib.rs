@@ -12,6 +12,7 @@
 //! * [`push`]: a pushed tag and its options
 //! * [`access`]: lists, groups, votes, and who may touch a package
 //! * [`task`]: subtasks, states, transitions
+//! * [`job`]: what is to be done after something landed: states, leases, what is stale
 //! * [`rpm`] (feature `task`): versions and their order, dependencies, what a package's header says
 //! * [`repository`] (feature `task`): what is on record of a repository, its index, plans, unmet dependencies, closures
 //! * `command` (feature): the one grammar of commands
@@ -33,6 +34,7 @@ pub mod hex;
 pub mod id;
 #[cfg(feature = "image")]
 pub mod image;
+pub mod job;
 mod pairs;
 pub mod people;
 pub mod push;

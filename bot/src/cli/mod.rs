@@ -14,6 +14,7 @@ pub mod gear;
 pub mod hooks;
 mod hooks_path;
 pub mod init;
+pub mod job;
 pub mod journal;
 pub mod keys;
 pub mod man;
@@ -77,6 +78,8 @@ pub enum Command {
     Task(task::Args),
     /// Build tags: a new task with these tags, and run it
     Build(build::Args),
+    /// Show what is done after tasks have landed, try it again, give it up
+    Job(job::Args),
     /// Show or change who may touch a package, or who is in a group
     Acl(acl::Args),
     /// Make a source repository of one's own
@@ -123,6 +126,7 @@ impl Command {
             Self::Serve(args) => args.run(context),
             Self::Task(args) => args.run(context),
             Self::Build(args) => args.run(context),
+            Self::Job(args) => args.run(context),
             Self::Acl(args) => args.run(context),
             Self::InitRepo(args) => args.run(context),
             Self::Pushers(args) => args.run(context),

@@ -38,6 +38,26 @@ Examples:
   pushers hello show
   pushers hello add bob carol";
 
+pub(super) const JOB_LS: &str = "\
+Examples:
+  job ls
+  job ls --state=failed,retrying
+  job ls --task=7 --json";
+
+pub(super) const JOB_SHOW: &str = "\
+Examples:
+  job show 3
+  job show 3 --log
+  job show 3 --json";
+
+pub(super) const JOB_RETRY: &str = "\
+Examples:
+  job retry 3";
+
+pub(super) const JOB_CANCEL: &str = "\
+Examples:
+  job cancel 3";
+
 pub(super) const TASK_NEW: &str = "\
 Examples:
   task new

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{AclChange, Command, DepsChange, PushersChange, TaskCommand};
+use super::{AclChange, Command, DepsChange, JobCommand, PushersChange, TaskCommand};
 use crate::id::RequestId;
 
 /// Flags of every command that reads.
@@ -48,6 +48,10 @@ impl Command {
                 | TaskCommand::Abort { .. }
                 | TaskCommand::Rm { .. } => None,
             },
+            Self::Job(job) => match job {
+                JobCommand::Ls { flags, .. } | JobCommand::Show { flags, .. } => Some(*flags),
+                JobCommand::Retry { .. } | JobCommand::Cancel { .. } => None,
+            },
             Self::Build(_) | Self::Acl(_) | Self::InitRepo(_) | Self::Pushers(_) => None,
         }
     }
@@ -60,6 +64,10 @@ impl Command {
             Self::InitRepo(init) => Some(&init.flags),
             Self::Pushers(pushers) => Some(&pushers.flags),
             Self::Check(_) => None,
+            Self::Job(job) => match job {
+                JobCommand::Retry { flags, .. } | JobCommand::Cancel { flags, .. } => Some(flags),
+                JobCommand::Ls { .. } | JobCommand::Show { .. } => None,
+            },
             Self::Task(task) => match task {
                 TaskCommand::New { flags, .. }
                 | TaskCommand::Add { flags, .. }
@@ -86,7 +94,7 @@ impl Command {
             Self::Acl(acl) => acl.change == AclChange::Show,
             Self::Pushers(pushers) => pushers.change == PushersChange::Show,
             Self::Task(TaskCommand::Deps { change, .. }) => matches!(change, DepsChange::Show),
-            Self::Task(_) | Self::Build(_) | Self::Check(_) | Self::InitRepo(_) => false,
+            Self::Task(_) | Self::Job(_) | Self::Build(_) | Self::Check(_) | Self::InitRepo(_) => false,
         };
         if shows { None } else { self.any_write_flags() }
     }

@@ -7,6 +7,7 @@
 mod acl;
 mod examples;
 mod flags;
+mod job;
 mod render;
 pub mod split;
 mod task;
@@ -16,6 +17,7 @@ use clap::{Args, Subcommand};
 
 pub use self::acl::{AclArgs, AclChange, PushersArgs, PushersChange};
 pub use self::flags::{ReadFlags, WriteFlags};
+pub use self::job::JobCommand;
 pub use self::task::{Addition, DepsChange, Switch, TaskCommand};
 pub use self::words::{BuildItem, BuildItems, SourceArg, TaskRef, Which};
 
@@ -32,6 +34,9 @@ pub enum Command {
     /// Build tags: a new task with these tags, and run it
     #[command(after_help = examples::BUILD)]
     Build(BuildArgs),
+    /// Show what is done after tasks have landed, try it again, give it up
+    #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
+    Job(JobCommand),
     /// Show or change who may touch a package, or who is in a group
     #[command(after_help = examples::ACL)]
     Acl(AclArgs),
@@ -163,7 +168,7 @@ impl Command {
     /// Where it is carried out.
     pub fn place(&self) -> Place {
         match self {
-            Self::Task(_) | Self::Build(_) | Self::Acl(_) => Place::Bot,
+            Self::Task(_) | Self::Build(_) | Self::Job(_) | Self::Acl(_) => Place::Bot,
             Self::Check(_) | Self::InitRepo(_) | Self::Pushers(_) => Place::Door,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use super::{AclChange, Addition, Command, DepsChange, PushersChange, ReadFlags, Switch, TaskCommand, WriteFlags};
+use super::{
+    AclChange, Addition, Command, DepsChange, JobCommand, PushersChange, ReadFlags, Switch, TaskCommand, WriteFlags,
+};
 
 /// Collects words.
 #[derive(Default)]
@@ -49,6 +51,10 @@ impl Command {
             Self::Task(task) => {
                 words.word("task");
                 task.words(&mut words);
+            }
+            Self::Job(job) => {
+                words.word("job");
+                job.words(&mut words);
             }
             Self::Build(build) => {
                 words.word("build");
@@ -115,6 +121,43 @@ impl Command {
             }
         }
         words.0
+    }
+}
+
+impl JobCommand {
+    fn words(&self, words: &mut Words) {
+        match self {
+            Self::Ls {
+                state,
+                image,
+                task,
+                flags,
+            } => {
+                words.word("ls");
+                words.read(*flags);
+                for state in state {
+                    words.option("state", Some(state));
+                }
+                words.option("image", image.as_ref());
+                words.option("task", task.as_ref());
+            }
+            Self::Show { id, log, flags } => {
+                words.word("show");
+                words.flag("log", *log);
+                words.read(*flags);
+                words.word(id);
+            }
+            Self::Retry { id, flags } => {
+                words.word("retry");
+                words.write(flags);
+                words.word(id);
+            }
+            Self::Cancel { id, flags } => {
+                words.word("cancel");
+                words.write(flags);
+                words.word(id);
+            }
+        }
     }
 }
 

@@ -181,6 +181,33 @@ fn task_command() -> BoxedStrategy<TaskCommand> {
     .boxed()
 }
 
+fn job_command() -> BoxedStrategy<JobCommand> {
+    let id = || one_of::<crate::id::JobId>(&["1", "1", "2", "3"]);
+    let state = proptest::sample::select(crate::job::JobStateName::ALL);
+    prop_oneof![
+        (
+            vec(state, 0..3),
+            option::of(one_of(&["web", "base"])),
+            option::of(task()),
+            read()
+        )
+            .prop_map(|(state, image, task, flags)| JobCommand::Ls {
+                state,
+                image,
+                task,
+                flags
+            }),
+        (id(), any::<bool>(), read()).prop_map(|(id, log, flags)| JobCommand::Show {
+            id,
+            log: log && !flags.json,
+            flags
+        }),
+        (id(), write()).prop_map(|(id, flags)| JobCommand::Retry { id, flags }),
+        (id(), write()).prop_map(|(id, flags)| JobCommand::Cancel { id, flags }),
+    ]
+    .boxed()
+}
+
 fn acl() -> BoxedStrategy<AclArgs> {
     let subject = one_of::<Subject>(&["hello", "libfoo", "show", "@maint", "@tester"]);
     let change = prop_oneof![
@@ -233,6 +260,7 @@ pub(crate) fn command() -> BoxedStrategy<Command> {
     prop_oneof![
         12 => task_command().prop_map(Command::Task),
         3 => build().prop_map(Command::Build),
+        3 => job_command().prop_map(Command::Job),
         3 => acl().prop_map(Command::Acl),
         1 => (source(), tag(), read()).prop_map(|(source, tag, flags)| Command::Check(CheckArgs { source, tag, flags })),
         1 => (package(), write()).prop_map(|(name, flags)| Command::InitRepo(InitRepoArgs { name, flags })),

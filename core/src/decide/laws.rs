@@ -161,7 +161,17 @@ fn reply_is_true(town: &Town, user: &str, command: &Command, decision: &Decision
                 prop_assert!(!decision.events.is_empty());
             }
         }
-        Body::Nothing | Body::Plan { .. } | Body::Tasks(_) | Body::Why(_) | Body::Log(_) | Body::Deps { .. } => {}
+        Body::Job(view) => {
+            let job = town.world.jobs().get(view.id).unwrap();
+            prop_assert_eq!(view.state, town.world.jobs().state_name(job));
+        }
+        Body::Nothing
+        | Body::Plan { .. }
+        | Body::Tasks(_)
+        | Body::Why(_)
+        | Body::Log(_)
+        | Body::Deps { .. }
+        | Body::Jobs(_) => {}
     }
     Ok(())
 }
@@ -347,7 +357,7 @@ proptest! {
         for task in town.world.tasks() {
             let events = town.journal.iter().filter_map(|(at, event)| match event {
                 Event::Task { id, event } if *id == task.id => Some((event.clone(), *at)),
-                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) | Event::Repository { .. } => None,
+                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) | Event::Repository { .. } | Event::Job { .. } => None,
             });
             // What came since the world was stored is there without recalling it.
             let shown = log_after(&town.world, task.id, task.events, LogFilter::default());

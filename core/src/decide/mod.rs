@@ -9,6 +9,7 @@ mod content;
 mod draft;
 mod early;
 mod facts;
+mod job;
 mod lists;
 mod push;
 mod read;
@@ -64,9 +65,12 @@ pub fn needs(world: &World, actor: &Actor, command: &Command) -> BTreeSet<(Sourc
             let task = id.map_or_else(|| world.newest_of(&actor.user), |id| world.task(id));
             task.map(needs_of_run).unwrap_or_default()
         }
-        Command::Task(_) | Command::Acl(_) | Command::Check(_) | Command::InitRepo(_) | Command::Pushers(_) => {
-            BTreeSet::new()
-        }
+        Command::Task(_)
+        | Command::Job(_)
+        | Command::Acl(_)
+        | Command::Check(_)
+        | Command::InitRepo(_)
+        | Command::Pushers(_) => BTreeSet::new(),
     }
 }
 
@@ -136,6 +140,7 @@ fn plan_line(event: &Event) -> String {
         Event::Task { id, event } => format!("task {id}: {}", crate::reply::log::told(event)),
         Event::Access(change) => crate::reply::access::told(change),
         Event::Repository { repository, event } => format!("{repository}: {event}"),
+        Event::Job { id, event } => format!("job {id}: {}", crate::reply::job::told(event)),
         Event::Answered(answered) => format!("request {} is answered", answered.request),
         Event::TagTaken { pushed, .. } => format!("{} {} is taken", pushed.source, pushed.tag),
     }
@@ -151,6 +156,7 @@ impl Scene<'_> {
     fn decide(self, command: &Command) -> Result<Decision, Refusal> {
         match command {
             Command::Task(task) => self.task(task),
+            Command::Job(job) => self.job(job),
             Command::Build(build) => Ok(match self.build(build)? {
                 Built::New(mut draft) => {
                     let (id, repository) = (draft.task.id, draft.task.repository.clone());

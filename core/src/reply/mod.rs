@@ -4,6 +4,7 @@
 //! meaning.
 
 pub mod access;
+pub mod job;
 pub mod log;
 pub mod progress;
 pub mod table;
@@ -14,6 +15,7 @@ pub mod why;
 use serde::Serialize;
 
 use self::access::AccessView;
+use self::job::{JobRow, JobView};
 use self::log::LogView;
 use self::task::{DepView, TaskRow, TaskView};
 use self::why::WhyView;
@@ -79,6 +81,10 @@ pub enum Body {
     },
     /// `acl show`.
     Access(AccessView),
+    /// `job show`.
+    Job(Box<JobView>),
+    /// `job ls`.
+    Jobs(Vec<JobRow>),
 }
 
 /// What a caller waits for after the answer.
@@ -134,6 +140,8 @@ impl Body {
             Self::Log(view) => view.text(),
             Self::Deps { deps, .. } => task::deps_text(deps),
             Self::Access(view) => view.text(),
+            Self::Job(view) => view.text(),
+            Self::Jobs(rows) => job::rows_text(rows),
         }
     }
 

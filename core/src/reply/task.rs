@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::job::{JobRef, of_task};
 use super::progress::{note_lines, plan_lines, stages_line, subtask_lines};
 use super::table::table;
 use super::time::{moment, since};
@@ -24,7 +25,8 @@ use crate::world::World;
 /// `running`, `ret`), `since`, `digest` (what an approval is bound to), `deps` (`task`, `state`), `subtasks` (`number`, `by`,
 /// `at`, `action` and what belongs to it, `digest`, `votes`), `run` (what was asked for last), `result` (null while no run
 /// has an end), `progress` (what its last run has come to: `try`, `iteration`, `base`, `since`, `running`, `passed`, `subtasks` by number
-/// with `archive` and `arches`, `plan`, `notes`, `failures`; null where it was not run as it is now), `because` (lines).
+/// with `archive` and `arches`, `plan`, `notes`, `failures`; null where it was not run as it is now), `because` (lines), `jobs` (`job`,
+/// `state`: what its landing caused).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskView {
     /// Its number.
@@ -57,6 +59,8 @@ pub struct TaskView {
     pub progress: Option<Progress>,
     /// Why it stands there, as `task why` has it.
     pub because: Vec<String>,
+    /// The jobs that its landing caused.
+    pub jobs: Vec<JobRef>,
     /// The moment of looking; not in JSON.
     #[serde(skip)]
     pub now: Timestamp,
@@ -142,6 +146,7 @@ impl TaskView {
             result: result(&task.state),
             progress: task.progress.as_deref().cloned(),
             because: WhyView::of(world, task, facts, now).because,
+            jobs: of_task(world, task.id),
             now,
         }
     }

@@ -178,6 +178,17 @@ impl WhyView {
                     "it has landed: it made generation {generation} of {}",
                     task.repository
                 ));
+                let jobs = super::job::of_task(world, id);
+                for job in &jobs {
+                    self.because(&format!("it caused job {}, {}: {}", job.job, job.about, job.state));
+                }
+                if let [first, ..] = jobs.as_slice() {
+                    self.next(if jobs.len() == 1 {
+                        format!("job show {}", first.job)
+                    } else {
+                        format!("job ls --task={id}")
+                    });
+                }
             }
             State::Aborted { by, .. } => {
                 self.because(&format!("{by} stopped it"));

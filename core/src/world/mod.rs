@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessLists;
 use crate::event::{Answered, Event, Taken};
 use crate::id::{Generation, ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
+use crate::job::Jobs;
 use crate::push::TagPushed;
 use crate::refusal::Refusal;
 use crate::repository::record::RepositoryRecord;
@@ -23,7 +24,7 @@ pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The version of a stored world. It grows with every change of what is stored *or* of what an event makes of it: a world of
 /// another version is made from all events again.
-pub const WORLD_VERSION: u32 = 4;
+pub const WORLD_VERSION: u32 = 5;
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,7 @@ pub struct World {
     #[serde(with = "crate::pairs")]
     tags: BTreeMap<(SourcePath, TagName), KnownTag>,
     repositories: BTreeMap<RepositoryName, RepositoryRecord>,
+    jobs: Jobs,
 }
 
 /// A tag that came in.
@@ -89,6 +91,10 @@ impl World {
                     .entry(repository.clone())
                     .or_default()
                     .apply(event, now);
+                Vec::new()
+            }
+            Event::Job { id, event } => {
+                self.jobs.apply(*id, event, now);
                 Vec::new()
             }
         }
@@ -217,6 +223,11 @@ impl World {
     pub fn is_made(&self, repository: &RepositoryName) -> bool {
         self.repository(repository)
             .is_some_and(|record| record.generation > Generation(0))
+    }
+
+    /// All jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     /// What is known of a tag.

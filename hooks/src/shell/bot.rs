@@ -36,6 +36,7 @@ pub(super) fn ask(
     let patience = match command {
         Command::Task(TaskCommand::Wait { .. } | TaskCommand::Log { .. }) => Patience::Endless,
         Command::Task(_)
+        | Command::Job(_)
         | Command::Build(_)
         | Command::Acl(_)
         | Command::Check(_)

@@ -10,6 +10,7 @@ use crate::task::{Failure, Fault, Outcome, Stage, State, StateName, TaskEvent};
 
 mod content;
 mod early;
+mod jobs;
 mod progress;
 mod push;
 mod read;

@@ -216,7 +216,7 @@ fn json_forms_keep_their_names() {
         (
             "task show 1 --json",
             "",
-            "because created deps digest owner phase progress repository result run shared since state subtasks task",
+            "because created deps digest jobs owner phase progress repository result run shared since state subtasks task",
         ),
         ("task show 1 --json", "/run", "at by mode on_failure try"),
         (
