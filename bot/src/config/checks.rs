@@ -1,5 +1,7 @@
 //! What no single key can say: that names differ, that one repository is the default, that sizes fit one another.
 
+mod images;
+
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Component, Path};
@@ -32,6 +34,7 @@ pub(super) fn all(config: &Config, text: &str) -> Vec<Problem> {
     checker.http(config);
     checker.build(config);
     checker.repositories(config);
+    checker.images(config);
     checker.problems.sort_by_key(|problem| (problem.line, problem.column));
     checker.problems
 }

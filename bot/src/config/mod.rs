@@ -8,6 +8,7 @@ pub mod strict;
 
 mod build;
 mod checks;
+mod image;
 mod repository;
 mod sections;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use windlass_core::id::RepositoryName;
 use windlass_hooks::settings::{Paths, Push, Settings, Signing, Ssh, Users};
 
 pub use build::Build;
+pub use image::{EngineChoice, Image, Jobs, Registry};
 pub use problem::{Problem, Problems};
 pub use repository::Repository;
 pub use sections::{Http, Server, Tasks};
@@ -46,6 +48,14 @@ pub struct Config {
     pub build: Build,
     /// Serving repositories over HTTP.
     pub http: Http,
+    /// How what follows from a commit is done.
+    pub jobs: Jobs,
+    /// How registries are reached.
+    #[serde(rename = "registry", skip_serializing_if = "Vec::is_empty")]
+    pub registries: Vec<Registry>,
+    /// The container images that are kept up to date.
+    #[serde(rename = "image", skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
     /// The binary repositories that tasks can be for.
     #[serde(rename = "repository", skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<Repository>,

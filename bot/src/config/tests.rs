@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use windlass_hooks::settings::{Duration, Paths, Settings, Signing, Users};
 
 use super::problem::render;
-use super::{Build, Config, Http, Repository, strict};
+use super::{Build, Config, EngineChoice, Http, Image, Jobs, Registry, Repository, strict};
 use crate::repository::rpmmd::Codec;
 
 fn problems(text: &str) -> String {
@@ -117,7 +117,9 @@ fn the_template_documents_every_key_with_its_default() {
     let uncommented: String = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{rest}\n"),
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) || rest.starts_with("[[") => {
+                format!("{rest}\n")
+            }
             _ => format!("{line}\n"),
         })
         .collect();
@@ -161,6 +163,28 @@ fn the_template_documents_every_key_with_its_default() {
             url: Some("https://packages.example.org".into()),
             ..Http::default()
         },
+        jobs: Jobs {
+            engine_host: Some("unix:///run/podman/podman.sock".into()),
+            ..Jobs::default()
+        },
+        registries: vec![Registry {
+            host: "registry.example.org".into(),
+            credentials: Some("/etc/windlass/registry.json".into()),
+            plain_http: false,
+        }],
+        images: vec![Image {
+            name: "web".parse().unwrap(),
+            dockerfile: "/srv/images/web/Dockerfile".into(),
+            context: Some("/srv/images/web".into()),
+            registry: Some("registry.example.org/team".into()),
+            tag: "latest".into(),
+            packages: vec!["hello".parse().unwrap()],
+            repositories: vec!["sisyphus".parse().unwrap()],
+            architecture: Some("x86_64".parse().unwrap()),
+            engine: EngineChoice::Auto,
+            build_args: std::collections::BTreeMap::new(),
+            platform: Some("linux/amd64".into()),
+        }],
         ..Config::default()
     };
     assert_eq!(all, expected);
@@ -303,6 +327,128 @@ fn quantities_and_names_are_told_with_their_rule() {
       5 | bots = ["CI"]
         |        ^^^^^^
     "#);
+}
+
+#[test]
+fn images_are_checked_together_with_what_they_install_from() {
+    let text = "\
+[jobs]
+lease = \"1s\"
+back_off = \"2h\"
+
+[[registry]]
+host = \"https://registry.example.org\"
+
+[[repository]]
+name = \"sisyphus\"
+architectures = [\"x86_64\"]
+
+[[image]]
+name = \"Web\"
+dockerfile = \"images/Dockerfile\"
+registry = \"docker\"
+repositories = [\"sysiphus\"]
+
+[[image]]
+name = \"db\"
+dockerfile = \"/srv/db/Dockerfile\"
+architecture = \"aarch64\"
+tag = \"a:b\"
+platform = \"amd64\"
+build_args = { \"A=B\" = \"1\" }
+regsitry = \"x\"
+";
+    let error = Config::parse(&text.replace("regsitry = \"x\"\n", ""), "windlass.toml".as_ref()).unwrap_err();
+    assert_snapshot!(error.to_string(), @r#"
+    windlass.toml:2:9: 'lease' is 1s: it would run out between two signs of life
+      2 | lease = "1s"
+        |         ^^^^
+    hint: it is 3s at least
+
+    windlass.toml:3:12: 'longest_back_off' (1h) is shorter than 'back_off' (2h)
+      3 | back_off = "2h"
+        |            ^^^^
+
+    windlass.toml:6:8: 'https://registry.example.org' is no registry's host
+      6 | host = "https://registry.example.org"
+        |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: as in "registry.example.org" or "localhost:5000": without https:// and without a path
+
+    windlass.toml:13:8: 'Web' is no name that a registry takes
+      13 | name = "Web"
+         |        ^^^^^
+    hint: lower-case letters, digits, '.', '_', '-', a letter or digit first and last
+
+    windlass.toml:14:14: 'dockerfile' is no absolute path: 'images/Dockerfile'
+      14 | dockerfile = "images/Dockerfile"
+         |              ^^^^^^^^^^^^^^^^^^^
+    hint: write it from '/' on, without '..'
+
+    windlass.toml:15:12: 'docker' is no place in a registry
+      15 | registry = "docker"
+         |            ^^^^^^^^
+    hint: as in "registry.example.org/team" or "localhost:5000": without https:// and without the image's own name
+
+    windlass.toml:16:17: there is no repository 'sysiphus'
+      16 | repositories = ["sysiphus"]
+         |                 ^^^^^^^^^^
+    hint: did you mean 'sisyphus'?
+
+    windlass.toml:21:16: repository 'sisyphus' has no 'aarch64'
+      21 | architecture = "aarch64"
+         |                ^^^^^^^^^
+    hint: it has: x86_64
+
+    windlass.toml:22:7: 'a:b' is no tag of an image
+      22 | tag = "a:b"
+         |       ^^^^^
+    hint: letters, digits, '.', '_', '-', as in "latest"
+
+    windlass.toml:23:12: 'amd64' is no platform
+      23 | platform = "amd64"
+         |            ^^^^^^^
+    hint: as in "linux/amd64" or "linux/arm/v7"
+
+    windlass.toml:24:24: 'A=B' cannot be given to a Dockerfile so
+      24 | build_args = { "A=B" = "1" }
+         |                        ^^^
+    hint: a name has letters, digits and '_'; its value is one line
+    "#);
+    assert_snapshot!(problems(text), @r#"
+    windlass.toml:25:1: unknown key 'regsitry' in [[image]]
+      25 | regsitry = "x"
+         | ^^^^^^^^
+    hint: did you mean 'registry'?
+    "#);
+}
+
+#[test]
+fn an_image_says_where_it_goes() {
+    let text = "\
+[[repository]]
+name = \"sisyphus\"
+architectures = [\"x86_64\", \"i586\"]
+
+[[image]]
+name = \"web\"
+dockerfile = \"/srv/web/Dockerfile\"
+registry = \"localhost:5000/team\"
+
+[[image]]
+name = \"db\"
+dockerfile = \"/srv/db/Dockerfile\"
+";
+    let config = Config::parse(text, "windlass.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    let [web, db] = config.images.as_slice() else { panic!() };
+    assert_eq!(web.reference(), "localhost:5000/team/web:latest");
+    assert_eq!(web.registry_host(), Some("localhost:5000"));
+    assert_eq!(web.context(), std::path::Path::new("/srv/web"));
+    assert_eq!(web.arch(&config).unwrap().as_str(), "x86_64");
+    assert_eq!(
+        (db.reference().as_str(), db.registry_host()),
+        ("localhost/db:latest", None)
+    );
+    assert_eq!(db.repositories(&config)[0].as_str(), "sisyphus");
 }
 
 #[test]
