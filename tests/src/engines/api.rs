@@ -75,11 +75,18 @@ fn exchange(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
     )?;
-    stream.write_all(body)?;
-    stream.flush()?;
+    // An engine does not always read on to the end of an archive's padding, and answers and hangs up before.
+    let sent = stream.write_all(body).and_then(|()| stream.flush());
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
-    parse(&bytes)
+    let read = stream.read_to_end(&mut bytes);
+    match parse(&bytes) {
+        Ok(answer) => Ok(answer),
+        Err(error) => {
+            sent?;
+            read?;
+            Err(error)
+        }
+    }
 }
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Answer> {
