@@ -89,7 +89,7 @@ impl Problems {
     pub const MOST: usize = 50;
 
     /// Nothing, where the list is empty.
-    pub(super) fn unless_none(mut problems: Vec<Problem>) -> Result<(), Self> {
+    pub(in crate::image) fn unless_none(mut problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() {
             return Ok(());
         }
