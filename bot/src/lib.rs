@@ -12,6 +12,7 @@ pub mod git;
 pub mod http;
 pub mod images;
 pub mod intake;
+pub mod jobs;
 pub mod journal;
 pub mod layout;
 pub mod output;

@@ -1,18 +1,22 @@
 //! A change of a repository, with the journal around it: the one way in which a generation is made.
 //!
 //! What is meant goes on record before the first file (`ChangeStarted`), what came of it after `current` moved (`Moved`, in one
-//! batch with all that follows from it: a task that has landed, an answer to a request). A crash between the two is looked into
+//! batch with all that follows from it: a task that has landed, an answer to a request, the jobs that it causes). A crash between the two is looked into
 //! at the next start ([`recover_all`]). Task landing, import, rollback and key rotation are all this function.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use windlass_core::event::Event;
 use windlass_core::id::Generation;
 use windlass_core::refusal::Refusal;
+use windlass_core::repository::Content;
 use windlass_core::repository::record::{Cause, RepositoryEvent, RepositoryRecord};
 use windlass_core::world::World;
 
 use super::{Change, CommitLock, Recovered, Repositories, Repository, RepositoryError, Stamp, Switched};
 use crate::crash;
+use crate::jobs::Consequences;
 use crate::journal::{Head, JournalError};
 use crate::writer::{Handle, State};
 
@@ -153,6 +157,11 @@ pub fn change(
         now,
     };
     let prepared = repository.prepare(lock, change, &stamp);
+    // Looked up before anybody sees the generation, so that nothing lies between its being seen and the record.
+    let consequences = prepared
+        .as_ref()
+        .ok()
+        .and_then(|prepared| consequences(repository, &record, generation, &prepared.content));
     let switched = prepared.and_then(|prepared| repository.switch(prepared));
     let switched = match switched {
         Ok(switched) => switched,
@@ -166,6 +175,7 @@ pub fn change(
                 event: switched.event(),
             }];
             events.extend(end(state.world(), &Ending::Made(&switched)));
+            events.extend(caused(consequences.as_ref(), state.world(), &switched.cause));
             state.append(&events, Timestamp::now())
         })?;
     }
@@ -179,6 +189,39 @@ pub fn change(
         "{name}: generation {generation}: {}", switched.cause
     );
     Ok(switched)
+}
+
+/// What follows from a generation beside what its story says: the jobs that it causes. Nothing where what was there before cannot be
+/// read any more.
+fn consequences(
+    repository: &Repository,
+    record: &RepositoryRecord,
+    generation: Generation,
+    after: &Content,
+) -> Option<Consequences> {
+    let causes = repository.causes.as_ref()?;
+    let held = repository.content();
+    let before = if held.generation == record.generation {
+        Ok(held)
+    } else if record.generation == Generation(0) {
+        Ok(Arc::new(repository.empty()))
+    } else {
+        repository.read_generation(record.generation).map(Arc::new)
+    };
+    match before {
+        Ok(before) => causes.look(repository, &before, after, generation),
+        Err(error) => {
+            let name = repository.name();
+            tracing::error!(repository = %name, %error, "what generation {generation} of {name} makes stale cannot be told: {error}");
+            None
+        }
+    }
+}
+
+fn caused(consequences: Option<&Consequences>, world: &World, cause: &Cause) -> Vec<Event> {
+    consequences
+        .map(|consequences| consequences.events(world, cause))
+        .unwrap_or_default()
 }
 
 fn record_of(state: &State, name: &windlass_core::id::RepositoryName) -> RepositoryRecord {
@@ -280,12 +323,14 @@ fn recover_one(
         Recovered::Nothing => Ok(()),
         Recovered::Finished(switched) => {
             tracing::warn!(repository = %name, generation = switched.generation.0, "generation {} of {name} was made before the bot was killed", switched.generation);
+            let consequences = consequences(repository, &record, switched.generation, &switched.content);
             Ok(writer.call_blocking(move |state| {
                 let mut events = vec![Event::Repository {
                     repository: name,
                     event: switched.event(),
                 }];
                 events.extend(more(state.world(), &switched.cause, &Ending::Made(&switched)));
+                events.extend(caused(consequences.as_ref(), state.world(), &switched.cause));
                 state.append(&events, Timestamp::now())
             })?)
         }

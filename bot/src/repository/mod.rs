@@ -59,6 +59,7 @@ pub use self::recover::Recovered;
 pub use self::switch::Switched;
 pub use self::verify::{Scope, Verified};
 use crate::config::{self, Config};
+use crate::jobs::Causes;
 
 /// All repositories that are configured.
 #[derive(Debug, Default)]
@@ -70,8 +71,10 @@ impl Repositories {
     /// # Errors
     /// The metadata of one of them cannot be read.
     pub fn open(config: &Config, paths: &Paths) -> Result<Self, RepositoryError> {
+        let causes = Arc::new(Causes::of(config));
         let open = |settings: &config::Repository| {
-            let repository = Repository::open(settings, paths)?;
+            let mut repository = Repository::open(settings, paths)?;
+            repository.causes = Some(Arc::clone(&causes));
             Ok((settings.name.clone(), Arc::new(repository)))
         };
         config.repositories.iter().map(open).collect::<Result<_, _>>().map(Self)
@@ -82,8 +85,10 @@ impl Repositories {
     /// # Errors
     /// What is configured for one of them makes no sense.
     pub fn unread(config: &Config, paths: &Paths) -> Result<Self, RepositoryError> {
+        let causes = Arc::new(Causes::of(config));
         let unread = |settings: &config::Repository| {
-            let repository = Repository::unread(settings, paths)?;
+            let mut repository = Repository::unread(settings, paths)?;
+            repository.causes = Some(Arc::clone(&causes));
             Ok((settings.name.clone(), Arc::new(repository)))
         };
         config
@@ -114,6 +119,8 @@ pub struct Repository {
     architectures: Vec<ArchName>,
     content: RwLock<Arc<Content>>,
     bases: foreign::Configured,
+    /// What follows from a change of it.
+    causes: Option<Arc<Causes>>,
 }
 
 impl Repository {
@@ -143,6 +150,7 @@ impl Repository {
             architectures,
             content: RwLock::default(),
             bases,
+            causes: None,
         })
     }
 

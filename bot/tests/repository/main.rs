@@ -11,6 +11,7 @@ mod damage;
 mod full;
 mod garbage;
 mod http;
+mod jobs;
 mod kills;
 mod packages;
 mod world;
