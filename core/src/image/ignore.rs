@@ -157,6 +157,7 @@ fn cleaned(pattern: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -243,5 +244,57 @@ mod tests {
             files_for("dir/tool.docker"),
             ("dir/tool.docker.dockerignore".to_owned(), ".dockerignore")
         );
+    }
+
+    fn patterns() -> impl Strategy<Value = String> {
+        let pattern = "!?(a|b|\\*|\\*\\*|a\\*|\\?|\\[ab\\]|\\[\\^a\\])(/(a|b|\\*|\\*\\*|\\?b)){0,3}";
+        prop::collection::vec(pattern, 0..6).prop_map(|patterns| patterns.join("\n"))
+    }
+
+    proptest! {
+        #[test]
+        fn below_what_is_wholly_left_out_nothing_is_left(
+            text in patterns(),
+            directory in "(a|b|ab)(/(a|b|ab)){0,2}",
+            below in "(a|b|ab)(/(a|b|ab)){0,2}",
+        ) {
+            let ignore = Ignore::parse(&text).unwrap();
+            if ignore.all_below(&directory) {
+                prop_assert!(ignore.excludes(&directory));
+                let path = format!("{directory}/{below}");
+                prop_assert!(ignore.excludes(&path), "{:?} {}", text, path);
+            }
+        }
+
+        #[test]
+        fn without_anything_brought_back_what_is_below_goes_with_it(text in patterns(), path in "(a|b)(/(a|b)){0,3}") {
+            let ignore = Ignore::parse(&text.replace('!', "")).unwrap();
+            prop_assert_eq!(ignore.all_below(&path), ignore.excludes(&path));
+            if ignore.excludes(&path) {
+                let below = format!("{path}/x");
+                prop_assert!(ignore.excludes(&below));
+            }
+        }
+
+        #[test]
+        fn the_last_pattern_decides(text in patterns(), path in "(a|b)(/(a|b)){0,3}") {
+            let out = Ignore::parse(&format!("{text}\n{path}")).unwrap();
+            prop_assert!(out.excludes(&path));
+            let back = Ignore::parse(&format!("{text}\n!{path}")).unwrap();
+            prop_assert!(!back.excludes(&path));
+        }
+    }
+
+    #[test]
+    fn fuzz_patterns() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            let Ok(ignore) = Ignore::parse(text) else { return };
+            for path in ["a", "a/b", "a/b/c.d", "é/[x]"] {
+                if ignore.all_below(path) {
+                    assert!(ignore.excludes(path));
+                }
+            }
+        });
     }
 }

@@ -14,7 +14,10 @@ impl Dockerfile {
     /// The canonical form: a line for each instruction, every text as a JSON string, so that no two files that differ in
     /// meaning have the same one.
     pub fn canonical(&self) -> String {
-        let mut out = Canonical(String::from("dockerfile 1\n"));
+        let mut out = Canonical {
+            text: String::from("dockerfile 1\n"),
+            escapes: false,
+        };
         if let Some(syntax) = &self.directives.syntax {
             out.line("syntax", &[syntax]);
         }
@@ -32,29 +35,33 @@ impl Dockerfile {
             }
         }
         // Where no text has an escape character in it, it does not matter which one that is.
-        let mut text = out.0;
-        if self.directives.escape != '\\' && text.contains(['\\', '`']) {
-            text.push_str("escape `\n");
+        if self.directives.escape != '\\' && out.escapes {
+            out.text.push_str("escape `\n");
         }
-        text
+        out.text
     }
 }
 
-struct Canonical(String);
+struct Canonical {
+    text: String,
+    /// Some text has a character in it that may be the escape character.
+    escapes: bool,
+}
 
 impl Canonical {
     fn word(&mut self, word: &str) {
-        self.0.push_str(word);
+        self.text.push_str(word);
     }
 
     fn text(&mut self, text: &str) {
+        self.escapes |= text.contains(['\\', '`']);
         let text = serde_json::to_string(text).expect("a string is always JSON");
-        self.0.push(' ');
-        self.0.push_str(&text);
+        self.text.push(' ');
+        self.text.push_str(&text);
     }
 
     fn end(&mut self) {
-        self.0.push('\n');
+        self.text.push('\n');
     }
 
     fn line<T: AsRef<str>>(&mut self, name: &str, texts: &[T]) {
@@ -68,7 +75,7 @@ impl Canonical {
     fn maybe(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             // Writing to a String cannot fail.
-            let _ = write!(self.0, " {name}");
+            let _ = write!(self.text, " {name}");
             self.text(text);
         }
     }
@@ -93,7 +100,7 @@ impl Canonical {
             strip_tabs,
             content,
         } = heredoc;
-        let _ = write!(self.0, " heredoc {descriptor} {expands} {strip_tabs}");
+        let _ = write!(self.text, " heredoc {descriptor} {expands} {strip_tabs}");
         self.text(name);
         self.text(content);
     }
@@ -133,7 +140,7 @@ impl Canonical {
             target,
             options,
         } = mount;
-        let _ = write!(self.0, " mount {kind:?}");
+        let _ = write!(self.text, " mount {kind:?}");
         self.maybe("from", from.as_deref());
         self.maybe("source", source.as_deref());
         self.maybe("target", target.as_deref());
@@ -148,7 +155,7 @@ impl Canonical {
         match kind {
             Kind::Add(add) => {
                 self.maybe("checksum", add.checksum.as_deref());
-                let _ = write!(self.0, " git {:?} unpack {:?}", add.keep_git_dir, add.unpack);
+                let _ = write!(self.text, " git {:?} unpack {:?}", add.keep_git_dir, add.unpack);
                 self.transfer(&add.transfer);
             }
             Kind::Copy(copy) => {
@@ -190,9 +197,9 @@ impl Canonical {
                 retries,
             }) => {
                 for time in [interval, timeout, start_period, start_interval] {
-                    let _ = write!(self.0, " {}", time.map_or(0, |time| time.as_nanos()));
+                    let _ = write!(self.text, " {}", time.map_or(0, |time| time.as_nanos()));
                 }
-                let _ = write!(self.0, " {}", retries.unwrap_or(0));
+                let _ = write!(self.text, " {}", retries.unwrap_or(0));
                 self.command(command);
                 self.end();
             }

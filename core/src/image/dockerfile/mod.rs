@@ -167,4 +167,6 @@ impl Dockerfile {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
