@@ -20,19 +20,29 @@ pub struct Scope<'a> {
     lexer: Lexer,
     environment: BTreeMap<String, String>,
     declared: BTreeMap<String, Option<String>>,
+}
+
+/// A scope, and whether it was asked for a variable that neither ARG nor ENV names.
+struct Watched<'s, 'a> {
+    scope: &'s Scope<'a>,
     missed: Cell<bool>,
+}
+
+impl Variables for Watched<'_, '_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        if !self.scope.environment.contains_key(name) && !self.scope.declared.contains_key(name) {
+            self.missed.set(true);
+        }
+        self.scope.get(name)
+    }
 }
 
 impl Variables for Scope<'_> {
     fn get(&self, name: &str) -> Option<&str> {
-        if let Some(value) = self.environment.get(name) {
-            return Some(value);
+        match self.environment.get(name) {
+            Some(value) => Some(value),
+            None => self.declared.get(name)?.as_deref(),
         }
-        let Some(value) = self.declared.get(name) else {
-            self.missed.set(true);
-            return None;
-        };
-        value.as_deref()
     }
 }
 
@@ -50,7 +60,6 @@ impl<'a> Scope<'a> {
             lexer: Lexer::new(escape),
             environment: environment.into_iter().collect(),
             declared: BTreeMap::new(),
-            missed: Cell::new(false),
         }
     }
 
@@ -68,12 +77,6 @@ impl<'a> Scope<'a> {
             .filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)))
     }
 
-    /// Whether, since this was asked last, something referred to a variable that neither ARG nor ENV names: what it is, only
-    /// the base says.
-    pub(super) fn missed(&self) -> bool {
-        self.missed.replace(false)
-    }
-
     /// A text of an instruction with everything filled in.
     ///
     /// # Errors
@@ -81,6 +84,19 @@ impl<'a> Scope<'a> {
     pub fn fill(&self, text: &str, lines: Lines) -> Result<String, Problem> {
         match self.lexer.word(text, self) {
             Ok(word) => Ok(word.into_owned()),
+            Err(bad) => Err(problem(&bad, text, lines)),
+        }
+    }
+
+    /// As [`fill`](Self::fill); beside it, whether it refers to a variable that neither ARG nor ENV names: what that is, only
+    /// the base says.
+    pub(super) fn fill_watched(&self, text: &str, lines: Lines) -> Result<(String, bool), Problem> {
+        let watched = Watched {
+            scope: self,
+            missed: Cell::new(false),
+        };
+        match self.lexer.word(text, &watched) {
+            Ok(word) => Ok((word.into_owned(), watched.missed.get())),
             Err(bad) => Err(problem(&bad, text, lines)),
         }
     }

@@ -111,9 +111,8 @@ impl Dockerfile {
                 };
                 for source in sources {
                     let Source::Path(written) = source else { continue };
-                    scope.missed();
-                    match scope.fill(written, lines) {
-                        Ok(path) => add(by, of(&path, scope.missed(), by == "ADD")),
+                    match scope.fill_watched(written, lines) {
+                        Ok((path, missed)) => add(by, of(&path, missed, by == "ADD")),
                         Err(problem) => problems.push(problem),
                     }
                 }
