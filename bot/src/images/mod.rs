@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod engine;
+pub mod oci;
 
 use std::io;
 
