@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use windlass_core::image::dockerfile::{Arguments, Kind, Platform, Scope};
+use windlass_core::image::dockerfile::{Arguments, Kind, Platform, Scope, seed};
 use windlass_core::image::{Dockerfile, Ignore};
+use windlass_tests::chance::Chance;
 use windlass_tests::engines::{self, Engine, Kind as EngineKind};
 use windlass_tests::{Cmd, skipped};
 
@@ -521,4 +522,44 @@ fn files(engine: &Engine) -> anyhow::Result<BTreeSet<String>> {
         .filter_map(|name| name.trim_start_matches("./").strip_prefix("context/"));
     let files = below.filter(|name| !name.is_empty() && !name.ends_with('/'));
     Ok(files.filter(|name| FILES.contains(name)).map(str::to_owned).collect())
+}
+
+/// Python's own notions of lines and blanks, applied to every text of a JSON list.
+const PYTHON: &str = "
+import hashlib, json, sys
+for text in json.load(sys.stdin):
+    kept = [line for line in text.splitlines() if line.strip() and not line.startswith('#')]
+    print(hashlib.sha1(''.join(line + chr(10) for line in kept).encode()).hexdigest())
+";
+
+#[test]
+fn the_old_checksum_is_what_python_makes_of_a_dockerfile() -> anyhow::Result<()> {
+    if Cmd::new("python3").arg("--version").run().is_err() {
+        skipped("there is no python3");
+        return Ok(());
+    }
+    let alphabet: Vec<char> = "ab# \t\n\n\r\u{b}\u{c}\u{1c}\u{1d}\u{1e}\u{1f}\u{85}\u{a0}\u{2028}\u{2029}\u{3000}é"
+        .chars()
+        .collect();
+    let mut chance = Chance::seeded(20_261_121);
+    let texts: Vec<String> = (0..2000)
+        .map(|_| {
+            (0..chance.below(40))
+                .filter_map(|_| chance.one_of(&alphabet).copied())
+                .collect()
+        })
+        .collect();
+    let asked = Cmd::new("python3")
+        .args(["-c", PYTHON])
+        .stdin(serde_json::to_vec(&texts)?)
+        .run()?
+        .ok()?
+        .out();
+    let sums: Vec<&str> = asked.lines().collect();
+    assert_eq!(sums.len(), texts.len());
+    for (text, sum) in texts.iter().zip(sums) {
+        let ours = seed::preprocessed(text, "FROM own/", &mut |_| None)?;
+        assert_eq!(seed::sha1(&ours), sum, "{text:?}");
+    }
+    Ok(())
 }

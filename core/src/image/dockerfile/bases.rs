@@ -113,7 +113,7 @@ impl Dockerfile {
                 .iter()
                 .map(|Instruction { lines, kind }| (*lines, kind));
             for (lines, kind) in triggered.into_iter().chain(own) {
-                for (by, written) in froms(kind) {
+                for (by, written) in taken_from(kind) {
                     match self.resolve(written, by, stage.index, lines) {
                         Ok(ground) => bases.push(Base {
                             written: written.to_owned(),
@@ -279,7 +279,7 @@ pub(super) fn triggers(stage: &Stage) -> Vec<(Lines, &Kind)> {
 }
 
 /// What an instruction takes files from.
-fn froms(kind: &Kind) -> Vec<(By, &str)> {
+fn taken_from(kind: &Kind) -> Vec<(By, &str)> {
     match kind {
         Kind::Copy(copy) => copy.from.iter().map(|from| (By::CopyFrom, from.as_str())).collect(),
         Kind::Run(run) => {

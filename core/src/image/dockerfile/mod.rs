@@ -35,6 +35,7 @@ pub mod scope;
 pub mod seed;
 pub mod sources;
 mod stage;
+mod triggers;
 mod word;
 
 pub use arguments::{Arguments, Platform};

@@ -1,7 +1,7 @@
 //! Everything that can change an image, as one digest and as a label that can be read back.
 //!
 //! An image is up to date when the digest of its inputs is the one on its label. Why it is not, the other label tells: the
-//! inputs themselves, by name, so that [`difference`] can say "file src/a.c changed" or "base … moved". With many files that
+//! inputs themselves, by name, so that [`difference()`] can say "file src/a.c changed" or "base … moved". With many files that
 //! label would not stay small: beyond [`LABEL`] bytes, directories stand there in place of their files, the largest first.
 //!
 //! Order counts for bases alone; everything else is sorted, so that a walk through a directory may come in any order.
