@@ -15,6 +15,8 @@ pub enum Exit {
     Usage,
     /// The environment is broken: the bot is away, something cannot be read or written.
     Environment,
+    /// What a command ended with that was run for the caller.
+    Command(u8),
 }
 
 impl Exit {
@@ -25,6 +27,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Environment => 3,
+            Self::Command(code) => code,
         }
     }
 

@@ -13,6 +13,7 @@ pub mod evr;
 pub mod gear;
 pub mod hooks;
 mod hooks_path;
+pub mod image;
 pub mod init;
 pub mod job;
 pub mod journal;
@@ -107,6 +108,8 @@ pub enum Command {
     Config(config::Args),
     /// Make, fill, look at and verify package repositories
     Repo(repo::Args),
+    /// Build, run, move and clear away container images
+    Image(image::Args),
     /// Show, check or rebuild the journal
     Journal(journal::Args),
     /// Copy all that cannot be made again into one directory
@@ -140,6 +143,7 @@ impl Command {
             Self::Evr(args) => args.run(context),
             Self::Config(args) => args.run(context),
             Self::Repo(args) => args.run(context),
+            Self::Image(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Backup(args) => args.run(context),
             Self::Restore(args) => args.run(context),

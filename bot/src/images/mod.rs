@@ -3,6 +3,7 @@
 pub mod build;
 pub mod engine;
 pub mod oci;
+pub mod signals;
 
 use std::io;
 

@@ -18,8 +18,8 @@ pub fn remains(dir: &Path, containers: &[String]) -> Vec<String> {
     processes.chain(mounts).chain(groups).collect()
 }
 
-/// Ends and removes it.
-pub(super) fn clear(dir: &Path) {
+/// Ends and removes what is still there of an engine in this directory; the directory itself stays.
+pub fn clear(dir: &Path) {
     let groups = groups(dir);
     // Minders of containers name the directory; the containers below them do not.
     let minders = proc::of_world(dir);

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 pub use api::{Answer, request};
 pub use images::busybox_context;
-pub use leftovers::remains;
+pub use leftovers::{clear, remains};
 pub use registry::{PASSWORD, Registry, USER};
 
 use crate::process::{Cmd, Group};
@@ -182,7 +182,16 @@ impl Engine {
 
     /// Starts a container past everything that is under test; gives its id.
     pub fn run_by_hand(&self, image: &str, command: &[&str]) -> anyhow::Result<String> {
-        let order = serde_json::json!({"Image": image, "Cmd": command, "HostConfig": {"NetworkMode": "none"}});
+        let id = self.make_by_hand(image, command, &[])?;
+        self.request("POST", &format!("/containers/{id}/start"))?.ok()?;
+        Ok(id)
+    }
+
+    /// Makes a container with these labels past everything that is under test, and does not start it; gives its id.
+    pub fn make_by_hand(&self, image: &str, command: &[&str], labels: &[(&str, &str)]) -> anyhow::Result<String> {
+        let labels: std::collections::BTreeMap<&str, &str> = labels.iter().copied().collect();
+        let host = serde_json::json!({"NetworkMode": "none"});
+        let order = serde_json::json!({"Image": image, "Cmd": command, "Labels": labels, "HostConfig": host});
         let order = order.to_string();
         let made = request(
             &self.socket,
@@ -192,9 +201,7 @@ impl Engine {
             order.as_bytes(),
         )?;
         let made = made.ok()?.json()?;
-        let id = made["Id"].as_str().context("a container's id")?.to_owned();
-        self.request("POST", &format!("/containers/{id}/start"))?.ok()?;
-        Ok(id)
+        Ok(made["Id"].as_str().context("a container's id")?.to_owned())
     }
 
     /// The engine's own program, speaking to this engine.
@@ -229,7 +236,7 @@ impl Drop for Engine {
         let _ = self.remove_containers();
         drop(self.daemon.take());
         if let Some(dir) = self.dir.take() {
-            leftovers::clear(dir.path());
+            clear(dir.path());
             // What is still mounted there is found by [`remains`].
             let _ = dir.close();
         }

@@ -42,6 +42,8 @@ pub struct ContainerFacts {
     pub names: Vec<String>,
     /// The image that it was made from.
     pub image: String,
+    /// The id of that image.
+    pub image_id: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// When it was made, in seconds since 1970.
@@ -66,7 +68,8 @@ impl Engine {
         }
     }
 
-    /// Lists containers that have all these labels (`NAME` or `NAME=value`), also those that do not run.
+    /// Lists containers that have all these labels (`NAME` or `NAME=value`), also those that do not run; all containers where none is
+    /// named.
     ///
     /// # Errors
     /// The engine's.
@@ -83,6 +86,7 @@ impl Engine {
                 id: one.id?,
                 names: one.names.unwrap_or_default(),
                 image: one.image.unwrap_or_default(),
+                image_id: one.image_id.unwrap_or_default(),
                 labels: one.labels.unwrap_or_default().into_iter().collect(),
                 created: one.created.unwrap_or(0),
                 running: one.state.is_some_and(|state| state.to_string() == "running"),

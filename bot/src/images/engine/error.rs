@@ -8,6 +8,9 @@ use windlass_core::escape::escaped;
 /// The most of an engine's words that are shown.
 const LONGEST: usize = 4000;
 
+/// The way out where a registry does not know us.
+const LOG_IN: &str = "log in to the registry: `docker login` or `podman login` as this user, or --credentials FILE";
+
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
@@ -153,10 +156,10 @@ impl EngineError {
             _ => says_transient(said) && !says_final(said),
         };
         let error = Self::new(doing, Cause::Status(status), message, transient && !says_step(said));
-        match status {
-            401 | 403 => error
-                .hint("log in to the registry: `docker login` or `podman login` as this user, or --credentials FILE"),
-            _ => error,
+        if matches!(status, 401 | 403) || says_denied(said) {
+            error.hint(LOG_IN)
+        } else {
+            error
         }
     }
 
@@ -167,8 +170,7 @@ impl EngineError {
         }
         let error = Self::new(doing, Cause::Said, said, says_transient(said) && !says_final(said));
         if says_denied(said) {
-            return error
-                .hint("log in to the registry: `docker login` or `podman login` as this user, or --credentials FILE");
+            return error.hint(LOG_IN);
         }
         error
     }
@@ -182,6 +184,12 @@ impl EngineError {
         use bollard::errors::Error as E;
         match error {
             E::DockerResponseServerError { status_code, message } => Self::status(doing, *status_code, message),
+            E::RequestTimeoutError => Self::new(
+                doing,
+                Cause::TimedOut(Duration::ZERO),
+                "the engine did not answer in time",
+                true,
+            ),
             E::DockerStreamError { error } => Self::said(doing, error),
             E::JsonDataError { message, .. } => Self::garbage(doing, message),
             E::JsonSerdeError { err } => Self::garbage(doing, &err.to_string()),

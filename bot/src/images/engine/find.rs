@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::models::SystemVersion;
 
@@ -131,6 +132,11 @@ async fn attempt(
     environment: &Environment,
     limits: Limits,
 ) -> Result<Engine, Unfit> {
+    let patience = if candidate.named {
+        limits.probe_last
+    } else {
+        limits.probe
+    };
     match &candidate.place {
         Place::Nowhere(why) => Err(why.clone().into()),
         Place::Podman(program) => {
@@ -138,10 +144,10 @@ async fn attempt(
             child.listening(limits.start).await?;
             let address = Address::Unix(child.socket().to_owned());
             let endpoint = Endpoint::Unix(child.socket().to_owned());
-            probe(endpoint, &address, Some(child), choice, limits).await
+            probe(endpoint, &address, Some(child), choice, (limits, limits.probe_last)).await
         }
         Place::At { address, certificates } => match address {
-            Address::Unix(path) => probe(Endpoint::Unix(path.clone()), address, None, choice, limits).await,
+            Address::Unix(path) => probe(Endpoint::Unix(path.clone()), address, None, choice, (limits, patience)).await,
             Address::Tcp { host, port, .. } => {
                 let (host, port) = (host.clone(), *port);
                 let endpoint = match certificates {
@@ -151,7 +157,7 @@ async fn attempt(
                     }
                     None => Endpoint::Tcp { host, port },
                 };
-                probe(endpoint, address, None, choice, limits).await
+                probe(endpoint, address, None, choice, (limits, patience)).await
             }
             Address::Ssh {
                 destination,
@@ -165,7 +171,7 @@ async fn attempt(
                     let mut child = Child::ssh(environment, destination, *port, remote, limits.start)?;
                     child.listening(limits.start).await?;
                     let endpoint = Endpoint::Unix(child.socket().to_owned());
-                    match probe(endpoint, address, Some(child), choice, limits).await {
+                    match probe(endpoint, address, Some(child), choice, (limits, limits.probe_last)).await {
                         Ok(engine) => return Ok(engine),
                         Err(unfit) => last = unfit,
                     }
@@ -181,7 +187,7 @@ async fn probe(
     address: &Address,
     child: Option<Child>,
     choice: Choice,
-    limits: Limits,
+    (limits, patience): (Limits, Duration),
 ) -> Result<Engine, Unfit> {
     let unix = match &endpoint {
         Endpoint::Unix(path) => Some(path.clone()),
@@ -189,20 +195,17 @@ async fn probe(
     };
     let transport = Transport {
         endpoint,
-        connect: limits.probe,
+        connect: patience,
         answer_bytes: limits.answer_bytes,
     };
-    let docker = transport.client(limits.probe).map_err(|error| error.to_string())?;
+    let docker = transport
+        .client(limits.answer.max(patience))
+        .map_err(|error| error.to_string())?;
     let doing = "ask for its version";
-    let asked = async {
-        let version = docker.version().await?;
-        let info = docker.info().await;
-        Ok::<_, bollard::errors::Error>((version, info))
-    };
-    let answered = tokio::time::timeout(limits.probe, asked).await;
-    let (version, info) = match answered {
+    let answered = tokio::time::timeout(patience, docker.version()).await;
+    let version = match answered {
         Err(_) => {
-            let mut why = format!("it did not answer within {} seconds", limits.probe.as_secs_f64());
+            let mut why = format!("it did not answer within {} seconds", patience.as_secs_f64());
             if let Some(child) = child.filter(|_| matches!(address, Address::Ssh { .. })) {
                 why = format!("{why}; ssh says: {}", child.said());
             }
@@ -226,7 +229,15 @@ async fn probe(
             other_kind: true,
         });
     }
-    let options = info.ok().and_then(|info| info.security_options).unwrap_or_default();
+    // A socket of root's is no rootless engine's; others are asked, which Podman takes its time for.
+    let roots = child.is_none() && unix.as_deref().is_some_and(is_roots);
+    let options = if roots {
+        Vec::new()
+    } else {
+        let info = tokio::time::timeout(limits.answer, docker.info()).await;
+        let info = info.ok().and_then(Result::ok);
+        info.and_then(|info| info.security_options).unwrap_or_default()
+    };
     let api = version.api_version.clone().unwrap_or_default();
     let probed = Probed {
         kind,
@@ -288,6 +299,11 @@ fn unfit(error: &EngineError, socket: Option<&Path>, child: Option<&Child>, raw:
         hint: Some(hint),
         other_kind: false,
     }
+}
+
+fn is_roots(socket: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    socket.metadata().is_ok_and(|facts| facts.uid() == 0)
 }
 
 /// The name of the group that may open a socket; nothing where that is root's.

@@ -5,8 +5,10 @@ use std::time::Duration;
 /// Every limit on an engine's answers. All times can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a candidate may take to be connected to and to say its version.
+    /// How long a candidate may take to be connected to and to say its version, where others come after it.
     pub probe: Duration,
+    /// The same where none comes after it: it was named, or we started it ourselves. A busy machine is given its time.
+    pub probe_last: Duration,
     /// How long the answer to a small question may take.
     pub answer: Duration,
     /// How long nothing may come from a build, a pull, a push or an archive on its way.
@@ -23,6 +25,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             probe: Duration::from_secs(2),
+            probe_last: Duration::from_secs(15),
             answer: Duration::from_mins(2),
             // A step that compiles says nothing for long.
             silence: Duration::from_hours(1),
