@@ -1,7 +1,7 @@
 //! The bot: takes requests in, decides them, answers; from start to orderly end.
 //!
 //! Start: the state is locked, the journal opened and folded, the socket bound. Then, side by side: clients of the socket,
-//! files of the spool, pushes whose hook was killed, the tasks that are run. Nothing that happens at a start happens twice, however often it is
+//! files of the spool, pushes whose hook was killed, the tasks that are run, the jobs that follow from them. Nothing that happens at a start happens twice, however often it is
 //! killed: every request has its id on record. End: at SIGTERM or SIGINT no new client is let in, what is being decided is
 //! answered, and the socket goes.
 
@@ -29,6 +29,7 @@ use crate::exit::Broken;
 use crate::http::Server;
 use crate::intake::socket::{Door, Socket};
 use crate::intake::spool::Intake;
+use crate::jobs::JobRunner;
 use crate::reconcile::reconcile;
 use crate::repository::{Repositories, RepositoryError};
 use crate::runner::{Runner, recover};
@@ -79,6 +80,12 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         repositories: Arc::clone(&repositories),
         builder: builder(config, settings)?,
     };
+    let jobs = JobRunner {
+        config: Arc::clone(&runner.config),
+        paths: paths.clone(),
+        writer: writer.handle(),
+        repositories: Arc::clone(&repositories),
+    };
     let trusted = trusted(settings);
     let door = Door {
         trusted: trusted.clone(),
@@ -107,6 +114,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
     let ledger = Ledger::new(paths.claims());
     let pushes = tokio::spawn(watch_pushes(ledger, every, commands, stopping.clone()));
     let garbage = tokio::spawn(watch_garbage(repositories, writer.handle(), stopping.clone()));
+    let jobs = tokio::spawn(jobs.run(stopping.clone()));
     let tasks = tokio::spawn(runner.run(stopping));
 
     tokio::select! {
@@ -114,7 +122,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     stop.now();
-    for part in [clients, spool, pushes, tasks, garbage].into_iter().chain(http) {
+    for part in [clients, spool, pushes, tasks, jobs, garbage].into_iter().chain(http) {
         if let Err(error) = part.await {
             tracing::error!(%error, "a part of the bot has failed: {error}");
         }

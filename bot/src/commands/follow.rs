@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::broadcast;
-use windlass_core::command::{Command, TaskCommand};
+use windlass_core::command::{Command, JobCommand, TaskCommand};
 use windlass_core::decide::{Actor, LogFilter, decide, has_ended, log_after, names_request, needs, recalls};
 use windlass_core::id::{ArchName, TaskId};
 use windlass_core::refusal::Refusal;
@@ -57,6 +57,9 @@ impl Commands {
             };
             if let Some(wanted) = wanted_logs(&command, reply.task) {
                 return self.show_logs(wanted, changes, frames).await;
+            }
+            if let Command::Job(JobCommand::Show { id, log: true, .. }) = command {
+                return self.show_job_log(id, frames).await;
             }
             match reply.wait {
                 None => {

@@ -12,13 +12,14 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use windlass_core::decide::has_ended;
 use windlass_core::escape::escaped_bytes;
-use windlass_core::id::{ArchName, SubtaskNumber, TaskId};
+use windlass_core::id::{ArchName, JobId, SubtaskNumber, TaskId};
 use windlass_core::task::Stage;
 use windlass_core::world::World;
 
 use super::follow::{Woken, stopped};
 use super::frames::Frames;
 use super::{Commands, Trouble};
+use crate::jobs::JobLogs;
 use crate::stages::RunDir;
 
 /// How often logs that grow are looked at.
@@ -109,6 +110,29 @@ impl Commands {
                 Ok(Woken::Stopping) => return stopped(frames).await,
             }
         }
+    }
+
+    /// Shows what the last attempt at a job wrote, as far as it has come.
+    pub(super) async fn show_job_log(&self, job: JobId, frames: &Frames) -> Result<(), Trouble> {
+        let attempt = self
+            .writer
+            .call(move |state| Ok(state.world().jobs().get(job).map_or(0, |job| job.attempts)))
+            .await?;
+        let path = JobLogs::below(&self.paths().state()).path(job, attempt);
+        if attempt == 0 || !path.is_file() {
+            frames
+                .err(&format!("job {job} has no log: nobody has worked on it\n"))
+                .await;
+        } else {
+            let file = LogFile {
+                title: format!("job {job}, attempt {attempt}"),
+                path,
+            };
+            self.show_one(&file, &mut BTreeMap::new(), &mut None, true, frames)
+                .await?;
+        }
+        frames.exit(0).await;
+        Ok(())
     }
 
     /// Shows what came to one log since it was looked at last.

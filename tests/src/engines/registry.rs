@@ -23,7 +23,8 @@ const HTPASSWD: &str = "windlass:$2b$04$ul9j6vIvWU9QtxYG5quBxeRAQ6fjrav4fPL33zh3
 pub struct Registry {
     /// Where it listens on 127.0.0.1.
     pub port: u16,
-    daemon: Daemon,
+    /// Nothing while it is stopped.
+    daemon: Option<Daemon>,
     dir: TempDir,
 }
 
@@ -58,8 +59,6 @@ impl Registry {
     }
 
     fn try_start(auth: &str) -> anyhow::Result<Self> {
-        let program =
-            find("docker-registry").context("there is no docker-registry\n\nhint: apt-get install docker-registry")?;
         let dir = tempfile::Builder::new().prefix("wlr-").tempdir()?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let passwords = dir.path().join("htpasswd");
@@ -77,23 +76,40 @@ impl Registry {
                 dir.path().join("data").display()
             ),
         )?;
-        let log = dir.path().join("log");
+        let mut registry = Self {
+            port,
+            daemon: None,
+            dir,
+        };
+        registry.start_again()?;
+        Ok(registry)
+    }
+
+    /// Ends it: nobody listens at its port any more. What it has stays.
+    pub fn stop(&mut self) {
+        drop(self.daemon.take());
+    }
+
+    /// Starts it where it was, with what it had.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        let program =
+            find("docker-registry").context("there is no docker-registry\n\nhint: apt-get install docker-registry")?;
         let command = Cmd::new(program)
             .arg("serve")
-            .arg(&config)
+            .arg(self.dir.path().join("config.yml"))
             .env("OTEL_TRACES_EXPORTER", "none");
-        let daemon = Daemon::start(&command, &log)?;
-        let mut registry = Self { port, daemon, dir };
+        let log = self.log();
+        self.daemon = Some(Daemon::start(&command, &log)?);
+        let port = self.port;
         wait::until("the registry's answer", || {
-            if let Some(status) = registry.daemon.group.ended()? {
+            if let Some(status) = self.daemon()?.ended()? {
                 bail!(
                     "docker-registry ended with {status}: {}",
                     std::fs::read_to_string(&log)?
                 );
             }
             Ok(api::request_tcp(port, "GET", "/v2/", None).ok().map(|_| ()))
-        })?;
-        Ok(registry)
+        })
     }
 
     /// Its name in front of an image's: `127.0.0.1:PORT`.
@@ -136,7 +152,7 @@ impl Registry {
     }
 
     /// The daemon's process, to be stopped by stories that want to see that.
-    pub fn daemon(&mut self) -> &mut crate::process::Group {
-        &mut self.daemon.group
+    pub fn daemon(&mut self) -> anyhow::Result<&mut crate::process::Group> {
+        Ok(&mut self.daemon.as_mut().context("it runs")?.group)
     }
 }

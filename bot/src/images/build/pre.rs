@@ -3,7 +3,7 @@
 //! What it leaves in its directory is part of the context. Its exit code 3 means that this image cannot be built here: that is an outcome
 //! of its own, neither success nor failure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -89,6 +89,20 @@ pub async fn run(
     timeout: Duration,
     say: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Outcome, PreError> {
+    run_with(dockerfile, dir, &BTreeMap::new(), timeout, say).await
+}
+
+/// The same with these variables in its environment beside ours.
+///
+/// # Errors
+/// It cannot be run, fails, or takes longer than `timeout`.
+pub async fn run_with(
+    dockerfile: &Path,
+    dir: &Path,
+    environment: &BTreeMap<String, String>,
+    timeout: Duration,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> Result<Outcome, PreError> {
     let script = script_of(dockerfile);
     if std::fs::symlink_metadata(&script).is_err() {
         return Ok(Outcome::None);
@@ -104,7 +118,12 @@ pub async fn run(
         stdout: theirs.try_clone().map_err(unread)?.into(),
         stderr: theirs.into(),
     };
-    let mut running = Run::new(program).dir(dir).start(streams)?;
+    let order = environment
+        .iter()
+        .fold(Run::new(program).dir(dir), |order, (name, value)| {
+            order.env(name, value)
+        });
+    let mut running = order.start(streams)?;
     let mut lines = Lines {
         from: BufReader::new(Receiver::from_owned_fd(OwnedFd::from(ours)).map_err(unread)?),
         begun: Vec::new(),

@@ -1,0 +1,328 @@
+//! Does jobs: asks `core::job::plan` at every change what is to be begun, begins it, renews its lease, records how it ended.
+//!
+//! The loop is the only one that begins anything, and what it begins goes on record in the call in which that was decided. Whoever works
+//! says how it ended to the loop alone. Nothing else of a job is kept: after a kill the journal has a lease that nobody holds. Since
+//! there is one bot to a state directory, the next one takes it back at its start; what hangs loses it when its time is over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use windlass_core::event::Event;
+use windlass_core::id::{JobId, TaskId};
+use windlass_core::job::{Action, Job, JobEvent, JobKind, JobResult, JobState, Policy, plan};
+use windlass_hooks::settings::Paths;
+
+use super::image::{self, Surroundings};
+use super::{JobLogs, Trouble};
+use crate::config::Config;
+use crate::crash;
+use crate::journal::JournalError;
+use crate::repository::Repositories;
+use crate::stop::{self, Stop, Stopping};
+use crate::writer::{Handle, State, WriterError};
+
+/// The places at which a test can make the bot die in the middle of a job, in the order in which they are passed.
+pub const POINTS: [&str; 4] = ["job.leased", "job.built", "job.pushed", "job.recorded"];
+
+/// How long the loop waits after its own journal failed.
+const BREATH: Duration = Duration::from_secs(5);
+
+/// How long whoever works may take to clear up when the bot stops.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What every job needs.
+#[derive(Clone)]
+pub struct JobRunner {
+    /// What the administrator configured.
+    pub config: Arc<Config>,
+    /// Where things are.
+    pub paths: Paths,
+    /// The way to journal and world.
+    pub writer: Handle,
+    /// The repositories.
+    pub repositories: Arc<Repositories>,
+}
+
+/// A job that is to be worked on.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub(super) id: JobId,
+    pub(super) attempt: u32,
+    pub(super) kind: JobKind,
+    pub(super) tasks: Vec<TaskId>,
+}
+
+/// How an attempt ended.
+struct Ended {
+    id: JobId,
+    attempt: u32,
+    result: Result<JobResult, Trouble>,
+}
+
+/// What is worked on, and what could not be recorded yet.
+#[derive(Default)]
+struct Desk {
+    alive: BTreeMap<JobId, (u32, Option<Stop>)>,
+    unrecorded: Vec<Ended>,
+}
+
+/// What was decided and is on record.
+struct Decided {
+    starts: Vec<Order>,
+    /// What nobody wants any more, or somebody else does.
+    stops: Vec<JobId>,
+    wake: Option<Timestamp>,
+}
+
+impl JobRunner {
+    /// Does jobs until told to stop; what is under way then is done again after the next start.
+    pub async fn run(self, mut stopping: Stopping) {
+        let policy = self.config.jobs.policy();
+        let mut journal = self.writer.moved();
+        let (told, mut endings) = mpsc::unbounded_channel();
+        let mut desk = Desk::default();
+        let third = Duration::from_secs((self.config.jobs.lease.as_secs() / 3).max(1));
+        let mut pulse = tokio::time::interval(third);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if let Err(error) = self.writer.call(move |state| take_back(state, policy)).await {
+            tracing::error!(%error, "jobs of the last start cannot be taken back: {error}");
+        }
+        loop {
+            journal.mark_unchanged();
+            let wake = match self.turn(&mut desk, policy, &told).await {
+                Ok(wake) => wake,
+                Err(WriterError::Stopped) => break,
+                Err(error) => {
+                    tracing::error!(%error, "jobs cannot be decided: {error}");
+                    Timestamp::now().checked_add(BREATH).ok()
+                }
+            };
+            let wake = async {
+                match wake {
+                    Some(at) => {
+                        let pause = Duration::try_from(at.duration_since(Timestamp::now()));
+                        tokio::time::sleep(pause.unwrap_or(Duration::ZERO)).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                row = journal.changed() => if row.is_err() { break },
+                Some(ended) = endings.recv() => desk.unrecorded.push(ended),
+                _ = pulse.tick() => self.renew(&desk, policy).await,
+                () = wake => {}
+                () = stopping.word() => break,
+            }
+        }
+        for (_, stop) in desk.alive.values_mut() {
+            if let Some(stop) = stop.take() {
+                stop.now();
+            }
+        }
+        drop(told);
+        // Whoever works clears up first; what he did by then is of no more use.
+        let all_gone = async { while endings.recv().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all_gone).await.is_err() {
+            tracing::warn!("jobs that are under way do not end in time, and are cut off");
+        }
+    }
+
+    /// Records what ended, asks once what is to be done, and does it; the moment at which to ask again comes back.
+    async fn turn(
+        &self,
+        desk: &mut Desk,
+        policy: Policy,
+        told: &mpsc::UnboundedSender<Ended>,
+    ) -> Result<Option<Timestamp>, WriterError> {
+        while let Some(ended) = desk.unrecorded.last() {
+            let (id, attempt, result) = (ended.id, ended.attempt, ended.result.clone());
+            self.writer
+                .call(move |state| record(state, id, attempt, &result, policy))
+                .await?;
+            crash::point("job.recorded");
+            desk.unrecorded.pop();
+            if desk.alive.get(&id).is_some_and(|(alive, _)| *alive == attempt) {
+                desk.alive.remove(&id);
+            }
+        }
+        let alive: BTreeMap<JobId, u32> = desk.alive.iter().map(|(id, (attempt, _))| (*id, *attempt)).collect();
+        let decided = self.writer.call(move |state| decide(state, &alive, policy)).await?;
+        for id in decided.stops {
+            if let Some(stop) = desk.alive.get_mut(&id).and_then(|(_, stop)| stop.take()) {
+                stop.now();
+            }
+        }
+        for order in decided.starts {
+            self.start(desk, order, told.clone());
+        }
+        Ok(decided.wake)
+    }
+
+    fn start(&self, desk: &mut Desk, order: Order, told: mpsc::UnboundedSender<Ended>) {
+        crash::point("job.leased");
+        let (id, attempt) = (order.id, order.attempt);
+        let (stop, stopping) = stop::channel();
+        desk.alive.insert(id, (attempt, Some(stop)));
+        let runner = self.clone();
+        tracing::info!(
+            job.id = id.get(),
+            attempt,
+            "job {id}, attempt {attempt}: {}",
+            order.kind
+        );
+        tokio::spawn(async move {
+            let working = tokio::spawn(async move { runner.work(&order, stopping).await });
+            // A mistake of our own ends the attempt, not the loop.
+            let result = working
+                .await
+                .unwrap_or_else(|error| Err(Trouble::lasting(format!("a mistake of our own: {error}"))));
+            match &result {
+                Ok(_) => tracing::info!(job.id = id.get(), attempt, "job {id} is done"),
+                Err(trouble) => {
+                    tracing::warn!(
+                        job.id = id.get(),
+                        attempt,
+                        transient = trouble.transient,
+                        "job {id}: {}",
+                        trouble.message
+                    );
+                }
+            }
+            // The loop is gone: then nothing is recorded any more.
+            let _ = told.send(Ended { id, attempt, result });
+        });
+    }
+
+    async fn work(&self, order: &Order, stopping: Stopping) -> Result<JobResult, Trouble> {
+        let logs = JobLogs::below(&self.paths.state());
+        let log = logs
+            .begin(order.id, order.attempt)
+            .map_err(|error| Trouble::transient(format!("its log cannot be made: {error}")))?;
+        let limit = self.config.jobs.timeout;
+        let JobKind::ImageBuild(build) = &order.kind;
+        let surroundings = Surroundings {
+            runner: self,
+            order,
+            build,
+        };
+        let working = image::make(&surroundings, log, stopping);
+        let late = |_| {
+            Err(Trouble::transient(format!(
+                "it took longer than {limit} ([jobs] timeout)"
+            )))
+        };
+        tokio::time::timeout(limit.std(), working).await.unwrap_or_else(late)
+    }
+
+    /// Says that those who work are alive.
+    async fn renew(&self, desk: &Desk, policy: Policy) {
+        let alive: Vec<(JobId, u32)> = desk.alive.iter().map(|(id, (attempt, _))| (*id, *attempt)).collect();
+        let renewed = self.writer.call(move |state| {
+            let now = Timestamp::now();
+            let until = policy.until(now);
+            let events: Vec<Event> = alive
+                .into_iter()
+                .filter(|(id, attempt)| holds(state, *id, *attempt))
+                .map(|(id, attempt)| Event::Job {
+                    id,
+                    event: JobEvent::Renewed { attempt, until },
+                })
+                .collect();
+            state.append(&events, now)
+        });
+        if let Err(error) = renewed.await {
+            tracing::error!(%error, "leases cannot be renewed: {error}");
+        }
+    }
+}
+
+/// Whether an attempt is the one that is on record.
+fn holds(state: &State, id: JobId, attempt: u32) -> bool {
+    let job = state.world().jobs().get(id).map(|job| &job.state);
+    matches!(job, Some(JobState::Leased { attempt: of, .. }) if *of == attempt)
+}
+
+/// Takes back what was leased when the last bot of this state directory ended: it holds nothing any more.
+fn take_back(state: &mut State, policy: Policy) -> Result<(), JournalError> {
+    let now = Timestamp::now();
+    let lost = |job: &Job| match job.state {
+        JobState::Leased { attempt, .. } => Some(Event::Job {
+            id: job.id,
+            event: policy.lost(state.world().jobs(), (job.id, attempt), now),
+        }),
+        JobState::Queued { .. } | JobState::Done { .. } | JobState::Failed { .. } | JobState::Cancelled { .. } => None,
+    };
+    let events: Vec<Event> = state.world().jobs().open().filter_map(lost).collect();
+    state.append(&events, now)
+}
+
+/// Asks what is to be done, and puts on record what begins, in one go.
+fn decide(state: &mut State, alive: &BTreeMap<JobId, u32>, policy: Policy) -> Result<Decided, JournalError> {
+    let now = Timestamp::now();
+    let mut decided = Decided {
+        starts: Vec::new(),
+        stops: Vec::new(),
+        wake: None,
+    };
+    let mut events = Vec::new();
+    let jobs = state.world().jobs();
+    for action in plan(jobs, &policy, now) {
+        match action {
+            Action::Lose { id, attempt } => {
+                let event = policy.lost(jobs, (id, attempt), now);
+                events.push(Event::Job { id, event });
+            }
+            // Whoever worked on it before clears up first.
+            Action::Start { id, .. } if alive.contains_key(&id) => {}
+            Action::Start { id, attempt } => {
+                let Some(job) = jobs.get(id) else { continue };
+                let until = policy.until(now);
+                events.push(Event::Job {
+                    id,
+                    event: JobEvent::Leased { attempt, until },
+                });
+                decided.starts.push(Order {
+                    id,
+                    attempt,
+                    kind: job.kind.clone(),
+                    tasks: job.tasks.iter().copied().collect(),
+                });
+            }
+            Action::Wake { at } => decided.wake = Some(at),
+        }
+    }
+    state.append(&events, now)?;
+    decided.stops = alive
+        .iter()
+        .filter(|(id, attempt)| !holds(state, **id, **attempt))
+        .map(|(id, _)| *id)
+        .collect();
+    Ok(decided)
+}
+
+/// Puts on record how an attempt ended; nothing where somebody else has the job by now.
+fn record(
+    state: &mut State,
+    id: JobId,
+    attempt: u32,
+    result: &Result<JobResult, Trouble>,
+    policy: Policy,
+) -> Result<(), JournalError> {
+    let now = Timestamp::now();
+    if !holds(state, id, attempt) {
+        return Ok(());
+    }
+    let jobs = state.world().jobs();
+    let event = match result {
+        Ok(result) => JobEvent::Succeeded {
+            attempt,
+            result: result.clone(),
+        },
+        Err(trouble) => policy.failed(jobs, (id, attempt), &trouble.message, trouble.transient, now),
+    };
+    state.append(&[Event::Job { id, event }], now)
+}
