@@ -20,6 +20,8 @@ pub const TASK: &str = "org.windlass.task";
 pub const PACKAGES: &str = "org.windlass.packages";
 /// The name under which the image was built, fully qualified.
 pub const TAG: &str = "org.windlass.tag";
+/// The digest of what the script beside the Dockerfile made; a look at what is up to date does not run it.
+pub const PRE_OUTPUT: &str = "org.windlass.pre-output";
 /// On containers and on images: which run of ours made it.
 pub const INSTANCE: &str = "org.windlass.instance";
 /// On containers and on images: which user's it is, as a number; only his own does anybody remove.
@@ -31,7 +33,7 @@ pub const KEEP: &str = "org.windlass.keep";
 pub const PREFIX: &str = "org.windlass.";
 
 /// All of them, in the order in which they are written.
-pub const ALL: [&str; 11] = [
+pub const ALL: [&str; 12] = [
     CHECKSUM,
     INPUTS,
     SEED_CHECKSUM,
@@ -40,6 +42,7 @@ pub const ALL: [&str; 11] = [
     TASK,
     PACKAGES,
     TAG,
+    PRE_OUTPUT,
     INSTANCE,
     OWNER,
     KEEP,

@@ -110,11 +110,16 @@ impl Digests {
         self.read
     }
 
-    /// The SHA-256 of a file, as hexadecimal digits. The last part of the path is not followed if it is a link.
+    /// The SHA-256 of a file. The last part of the path is not followed if it is a link.
     ///
     /// # Errors
     /// It cannot be read, is not a file, or changes all the time.
-    pub fn of(&mut self, path: &Path) -> io::Result<String> {
+    pub fn of(&mut self, path: &Path) -> io::Result<[u8; 32]> {
+        let digits = self.digits(path)?;
+        unhex(&digits).ok_or_else(|| io::Error::other("its digest is none"))
+    }
+
+    fn digits(&mut self, path: &Path) -> io::Result<String> {
         let stamp = Stamp::of(&std::fs::symlink_metadata(path)?);
         if let Some((known, digest)) = self.used.get(path).or_else(|| self.known.get(path))
             && *known == stamp
@@ -175,6 +180,17 @@ impl Digests {
         file.persist(place)?;
         Ok(())
     }
+}
+
+fn unhex(digits: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Opens a file for reading, never through a link and never to wait for somebody at the other end.
@@ -253,7 +269,7 @@ mod tests {
         let one = look();
         assert_eq!((one.1, look().1), (1, 1));
         settle(&path);
-        assert_eq!((look(), look()), (one.clone(), (one.0.clone(), 0)));
+        assert_eq!((look(), look()), (one, (one.0, 0)));
         // The same size and the same modification time, set on purpose: the change time tells.
         std::fs::write(&path, "two").unwrap();
         File::options()

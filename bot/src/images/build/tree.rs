@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use windlass_core::escape::escaped_bytes;
 
@@ -278,31 +278,63 @@ impl Tree {
         for piece in pieces {
             let metadata = std::fs::metadata(&piece.host).map_err(read(&piece.host))?;
             let path = piece.image.strip_prefix("/").unwrap_or(&piece.image).to_owned();
-            for dir in path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()) {
-                // A link of the context's own in its way would lead out of it: it gives way.
-                if !matches!(
-                    self.entries.get(dir).map(|entry| &entry.content),
-                    Some(Content::Directory)
-                ) {
-                    self.put(dir.to_owned(), directory())?;
-                }
-            }
+            self.above(&path)?;
             self.one(&piece.host, path, &metadata)?;
         }
         Ok(())
     }
 
-    /// Adds a file with this content.
+    /// Adds a file with this content, for everybody to read.
     ///
     /// # Errors
     /// It is too much.
     pub fn add_text(&mut self, path: impl Into<PathBuf>, text: impl Into<Vec<u8>>) -> Result<(), TreeError> {
+        self.add_file(path, text, 0o644)
+    }
+
+    /// Adds a file with this content and these permissions.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub fn add_file(
+        &mut self,
+        path: impl Into<PathBuf>,
+        content: impl Into<Vec<u8>>,
+        mode: u32,
+    ) -> Result<(), TreeError> {
+        let path = path.into();
+        self.above(&path)?;
         let entry = Entry {
-            content: Content::Text(text.into()),
-            mode: 0o644,
+            content: Content::Text(content.into()),
+            mode,
             modified: 0,
         };
-        self.put(path.into(), entry)
+        self.put(path, entry)
+    }
+
+    /// Adds another tree below a directory.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub fn add_tree(&mut self, dir: &Path, tree: &Self) -> Result<(), TreeError> {
+        self.put(dir.to_owned(), directory())?;
+        tree.entries
+            .iter()
+            .try_for_each(|(path, entry)| self.put(dir.join(path), entry.clone()))
+    }
+
+    /// Makes the directories above a path that are not there.
+    fn above(&mut self, path: &Path) -> Result<(), TreeError> {
+        for dir in path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()) {
+            // A link of the context's own in its way would lead out of it: it gives way.
+            if !matches!(
+                self.entries.get(dir).map(|entry| &entry.content),
+                Some(Content::Directory)
+            ) {
+                self.put(dir.to_owned(), directory())?;
+            }
+        }
+        Ok(())
     }
 
     fn put(&mut self, path: PathBuf, entry: Entry) -> Result<(), TreeError> {
@@ -381,38 +413,6 @@ impl Tree {
             .into_inner()
             .and_then(|mut to| to.flush())
             .map_err(TreeError::Write)
-    }
-
-    /// Writes it as files below an empty directory, for a builder that reads one.
-    ///
-    /// # Errors
-    /// A file cannot be read or written.
-    pub fn lay_out(&self, dir: &Path) -> Result<(), TreeError> {
-        for (path, entry) in &self.entries {
-            debug_assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
-            let to = dir.join(path);
-            let mode = std::fs::Permissions::from_mode(entry.mode);
-            let laid = match &entry.content {
-                Content::Directory => std::fs::create_dir(&to),
-                Content::Link(target) => std::os::unix::fs::symlink(target, &to),
-                Content::Text(text) => std::fs::write(&to, text).and_then(|()| std::fs::set_permissions(&to, mode)),
-                Content::File { host, .. } => {
-                    let mut from = digests::open(host).map_err(read(host))?;
-                    std::fs::File::create_new(&to)
-                        .and_then(|mut file| io::copy(&mut from, &mut file))
-                        .and_then(|_| std::fs::set_permissions(&to, mode))
-                }
-            };
-            laid.map_err(TreeError::Write)?;
-        }
-        // Last, and the deepest first: a directory may be closed to writing.
-        for (path, entry) in self.entries.iter().rev() {
-            if matches!(entry.content, Content::Directory) {
-                let mode = std::fs::Permissions::from_mode(entry.mode);
-                std::fs::set_permissions(dir.join(path), mode).map_err(TreeError::Write)?;
-            }
-        }
-        Ok(())
     }
 }
 
