@@ -1,14 +1,20 @@
 //! `windlass image`: container images built, run, moved, cleared away, by whichever engine there is.
 
+mod build;
 mod cc;
+mod check;
 mod clean;
 mod fetch;
 mod gc;
+mod graph;
 mod images;
 mod order;
 mod probe;
 mod run;
+mod site;
 mod terminal;
+mod update;
+mod what;
 
 use std::path::PathBuf;
 
@@ -74,6 +80,14 @@ pub(super) struct Common {
 /// What to do with images.
 #[derive(Debug, Subcommand)]
 pub enum Action {
+    /// Build an image from a Dockerfile, unless it is up to date
+    Build(Box<build::Args>),
+    /// Check whether an image is up to date, or how old it is
+    Check(Box<check::Args>),
+    /// Add a program with its libraries, or a user, to an image that is there
+    Update(update::Args),
+    /// Show which image stands on which, what is stale, and because of what
+    Graph(graph::Args),
     /// Show which engine is taken; exit code 1 when there is none
     Probe(probe::Args),
     /// Run a command in an image; the exit code is the command's
@@ -94,6 +108,10 @@ impl Run for Args {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         let common = &self.common;
         match self.action {
+            Action::Build(args) => build::build(context, common, &args),
+            Action::Check(args) => check::check(context, common, &args),
+            Action::Update(args) => update::update(context, common, args),
+            Action::Graph(args) => graph::graph(context, common, &args),
             Action::Probe(args) => probe::probe(context, common, &args),
             Action::Run(args) => run::run(context, common, *args),
             Action::Cc(args) => cc::cc(context, common, args),
