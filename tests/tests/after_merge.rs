@@ -1,0 +1,405 @@
+//! After a merge: a package lands, and exactly the images that install it are built again, pushed, recorded; whatever fails or is killed
+//! on the way.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use windlass_tests::engines::{self, Engine, Kind, PASSWORD, Registry, Setup, USER};
+use windlass_tests::people::{ALICE, BOB};
+use windlass_tests::pipeline::cannot_build;
+use windlass_tests::process::Cmd;
+use windlass_tests::{Clone, World, skipped, wait};
+
+/// How long a job may take on a loaded machine, its second and third attempt included.
+const JOB: Duration = Duration::from_mins(4);
+
+/// What `dnf` installs of a generation becomes the context: no base image has to be pulled.
+const PRE: &str = "#!/bin/sh
+set -eu
+echo \"generation $WINDLASS_GENERATION of $WINDLASS_REPOSITORY_URL for $WINDLASS_ARCH\"
+HOME=$PWD/home; export HOME
+mkdir \"$HOME\"
+echo '%_dbpath /usr/lib/sysimage/rpm' > \"$HOME/.rpmmacros\"
+dnf -y --quiet --installroot=\"$PWD/root\" --releasever=1 --nogpgcheck --setopt=reposdir=/dev/null \\
+    --setopt=cachedir=/cache --setopt=logdir=/cache --setopt=install_weak_deps=False \\
+    --repofrompath=ours,\"file://$WINDLASS_REPOSITORY_DIR\" --repo=ours install $WINDLASS_PACKAGES
+rm -rf \"$HOME\" root/cache
+";
+
+/// A package with a program that says its version; it needs a shell that the image has.
+fn spec(name: &str, version: &str) -> String {
+    let (number, release) = version.split_once('-').unwrap_or((version, "alt1"));
+    format!(
+        "Name: {name}\n\
+         Version: {number}\n\
+         Release: {release}\n\
+         Summary: A package of a story\n\
+         License: MIT\n\
+         BuildArch: noarch\n\
+         AutoReqProv: no\n\
+         %description\n\
+         A package of a story.\n\
+         %install\n\
+         mkdir -p %buildroot/usr/bin\n\
+         printf '#!/bin/busybox sh\\necho {name} {version}\\n' > %buildroot/usr/bin/{name}\n\
+         chmod 755 %buildroot/usr/bin/{name}\n\
+         %files\n\
+         /usr/bin/{name}\n"
+    )
+}
+
+/// A world with images, an engine that builds them, and a registry with a password.
+struct Yard {
+    world: World,
+    registry: Registry,
+    images: PathBuf,
+}
+
+/// Why nothing of this can be run here.
+fn lacking() -> Option<String> {
+    cannot_build()
+        .or_else(|| engines::lacking(Kind::Docker))
+        .or_else(|| engines::lacking(Kind::Podman))
+        .or_else(Registry::lacking)
+}
+
+impl Yard {
+    /// Images: `web` with breeze, `app` on top of it, `other` with gust. `host` is the engine's address.
+    fn new(host: &str) -> anyhow::Result<Self> {
+        let registry = Registry::start_with_password()?;
+        let place = format!("{}/team", registry.address());
+        let mut images = PathBuf::new();
+        let world = World::that_builds_with(|world| {
+            images = world.dir().join("images");
+            world.set("jobs", "engine_host", &format!("\"{host}\""))?;
+            world.set("jobs", "back_off", "\"1s\"")?;
+            world.set("jobs", "longest_back_off", "\"2s\"")?;
+            world.set("jobs", "attempts", "20")?;
+            let credentials = world.dir().join("registry.json");
+            write_login(&credentials, &registry.address())?;
+            let mut config = std::fs::read_to_string(world.config())?;
+            writeln!(
+                config,
+                "[[registry]]\nhost = \"{}\"\ncredentials = \"{}\"\nplain_http = true",
+                registry.address(),
+                credentials.display()
+            )?;
+            for (name, from, packages) in [
+                ("web", "scratch", "\"breeze\""),
+                ("app", format!("{place}/web").as_str(), ""),
+                ("other", "scratch", "\"gust\""),
+            ] {
+                let dockerfile = image(&images, name, from)?;
+                writeln!(
+                    config,
+                    "[[image]]\nname = \"{name}\"\ndockerfile = \"{}\"\nregistry = \"{place}\"\npackages = [{packages}]\n\
+                     repositories = [\"main\"]\narchitecture = \"x86_64\"",
+                    dockerfile.display()
+                )?;
+            }
+            std::fs::write(world.config(), config)?;
+            Ok(())
+        })?;
+        Ok(Self {
+            world,
+            registry,
+            images,
+        })
+    }
+
+    fn source(&self, name: &str) -> anyhow::Result<Clone> {
+        self.world.source(&ALICE, name)
+    }
+
+    /// Lands a version; gives the task.
+    fn lands(&self, clone: &Clone, name: &str, version: &str) -> anyhow::Result<u64> {
+        clone.commit(&format!("{name}.spec"), &spec(name, version))?;
+        clone.tag(version)?;
+        self.world.lands(clone, version)
+    }
+
+    /// The jobs that a task caused, by image.
+    fn jobs_of(&self, task: u64) -> anyhow::Result<Vec<Value>> {
+        let task = format!("--task={task}");
+        let list = self.world.admin(&["job", "ls", &task, "--json"])?.ok()?.json()?;
+        let mut rows = list.as_array().context("a list of jobs")?.clone();
+        rows.sort_by_key(|row| row["about"].as_str().unwrap_or_default().to_owned());
+        Ok(rows)
+    }
+
+    fn abouts(&self, task: u64) -> anyhow::Result<Vec<String>> {
+        let rows = self.jobs_of(task)?;
+        let about = |row: &Value| row["about"].as_str().unwrap_or_default().to_owned();
+        Ok(rows.iter().map(about).collect())
+    }
+
+    fn job(&self, id: u64) -> anyhow::Result<Value> {
+        self.world
+            .admin(&["job", "show", &id.to_string(), "--json"])?
+            .ok()?
+            .json()
+    }
+
+    /// Waits until a job is in a state; gives it.
+    fn reaches(&self, id: u64, state: &str) -> anyhow::Result<Value> {
+        let mut last = Value::Null;
+        let reached = wait::until_within(JOB, &format!("job {id} to be {state}"), || {
+            last = self.job(id)?;
+            let is = last["state"].as_str().unwrap_or_default();
+            if is != state && matches!(is, "done" | "failed" | "cancelled" | "skipped") {
+                bail!("job {id} is {is}: {last}");
+            }
+            Ok((is == state).then_some(()))
+        });
+        reached.with_context(|| format!("{last}\n{}", self.log(id)))?;
+        Ok(last)
+    }
+
+    /// Waits until every job of a task is done.
+    fn all_done(&self, task: u64) -> anyhow::Result<()> {
+        for row in self.jobs_of(task)? {
+            self.reaches(row["id"].as_u64().context("a number")?, "done")?;
+        }
+        Ok(())
+    }
+
+    fn log(&self, id: u64) -> String {
+        let said = self.world.admin(&["job", "show", &id.to_string(), "--log"]);
+        said.map(|said| said.read().out()).unwrap_or_default()
+    }
+
+    /// Pulls an image by another engine and runs a program in it.
+    fn runs(&self, engine: &Engine, name: &str, program: &str) -> anyhow::Result<String> {
+        let full = format!("{}/team/{name}:latest", self.registry.address());
+        let home = engine.dir().join("login.json");
+        write_login(&home, &self.registry.address())?;
+        let cli = || engine.cli().env("REGISTRY_AUTH_FILE", &home);
+        cli()
+            .args(["pull", "--quiet", "--tls-verify=false", &full])
+            .run()?
+            .ok()?;
+        let run = cli().args(["run", "--rm", "--network=none", &full, program]);
+        Ok(run.limit(Duration::from_mins(1)).run()?.ok()?.line())
+    }
+
+    /// Where an image's Dockerfile is.
+    fn dockerfile(&self, name: &str) -> PathBuf {
+        self.images.join(name).join("Dockerfile")
+    }
+}
+
+fn write_login(file: &Path, registry: &str) -> anyhow::Result<()> {
+    let auth = Cmd::new("base64")
+        .arg("-w0")
+        .stdin(format!("{USER}:{PASSWORD}"))
+        .run()?
+        .ok()?
+        .line();
+    let json = serde_json::json!({ "auths": { registry: { "auth": auth } } });
+    std::fs::write(file, json.to_string())?;
+    Ok(())
+}
+
+/// The files of an image, which has a shell, and of `scratch` what a script installs.
+fn image(images: &Path, name: &str, from: &str) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = images.join(name);
+    std::fs::create_dir_all(&dir)?;
+    let dockerfile = dir.join("Dockerfile");
+    if from == "scratch" {
+        std::fs::copy("/bin/busybox", dir.join("busybox"))?;
+        std::fs::write(&dockerfile, "FROM scratch\nCOPY busybox /bin/busybox\nCOPY root/ /\n")?;
+        let pre = dir.join("Dockerfile.pre");
+        std::fs::write(&pre, PRE)?;
+        std::fs::set_permissions(&pre, std::fs::Permissions::from_mode(0o755))?;
+    } else {
+        std::fs::write(dir.join("note"), "on top\n")?;
+        std::fs::write(&dockerfile, format!("FROM {from}\nCOPY note /note\n"))?;
+    }
+    Ok(dockerfile)
+}
+
+#[test]
+fn a_package_lands_and_exactly_the_images_that_install_it_are_built_pushed_and_run() -> anyhow::Result<()> {
+    if let Some(why) = lacking() {
+        skipped(&why);
+        return Ok(());
+    }
+    let docker = Engine::start(Kind::Docker)?;
+    let yard = Yard::new(&docker.host())?;
+    let podman = Engine::start_with(
+        Kind::Podman,
+        &Setup {
+            plain_registries: vec![yard.registry.address()],
+            ..Setup::default()
+        },
+    )?;
+    let (breeze, gust) = (yard.source("breeze")?, yard.source("gust")?);
+
+    // Exactly these: web installs breeze, app stands on web.
+    let first = yard.lands(&breeze, "breeze", "1.0-alt1")?;
+    assert_eq!(yard.abouts(first)?, ["image app", "image web"]);
+    yard.all_done(first)?;
+    assert_eq!(
+        yard.registry
+            .tags("team/web")?
+            .iter()
+            .filter(|tag| *tag == "latest")
+            .count(),
+        1
+    );
+    assert!(yard.registry.tags("team/other")?.is_empty(), "nobody asked for it");
+    assert_eq!(yard.runs(&podman, "web", "/usr/bin/breeze")?, "breeze 1.0-alt1");
+    assert_eq!(yard.runs(&podman, "app", "/usr/bin/breeze")?, "breeze 1.0-alt1");
+
+    // What the record says: which commit made which digest.
+    let web = yard
+        .jobs_of(first)?
+        .iter()
+        .find(|row| row["about"] == "image web")
+        .cloned();
+    let id = web.context("a job of web")?["id"].as_u64().context("a number")?;
+    let shown = yard.job(id)?;
+    assert_eq!(
+        shown["image_built"]["packages"],
+        serde_json::json!(["breeze-1.0-alt1.noarch"])
+    );
+    assert_eq!(shown["image_built"]["generations"]["main"], 2);
+    let digest = shown["image_built"]["digest"].as_str().context("a digest")?;
+    assert!(
+        yard.registry
+            .get(&format!("/v2/team/web/manifests/{digest}"))?
+            .is_object()
+    );
+    let told = yard.world.admin(&["task", "show", &first.to_string()])?.ok()?.out();
+    assert!(told.contains(&format!("it caused job {id}, image web: done")), "{told}");
+    let log = yard.log(id);
+    assert!(log.contains("because: breeze 1.0-alt1 came"), "{log}");
+    assert!(log.contains("generation 2 of http://"), "{log}");
+
+    // Another package: another image, and no other.
+    let second = yard.lands(&gust, "gust", "1.0-alt1")?;
+    assert_eq!(yard.abouts(second)?, ["image other"]);
+    yard.all_done(second)?;
+    assert_eq!(yard.runs(&podman, "other", "/usr/bin/gust")?, "gust 1.0-alt1");
+
+    // An upgrade: the new version runs in what stands on it, too.
+    let third = yard.lands(&breeze, "breeze", "1.1-alt1")?;
+    assert_eq!(yard.abouts(third)?, ["image app", "image web"]);
+    yard.all_done(third)?;
+    assert_eq!(yard.runs(&podman, "web", "/usr/bin/breeze")?, "breeze 1.1-alt1");
+    assert_eq!(yard.runs(&podman, "app", "/usr/bin/breeze")?, "breeze 1.1-alt1");
+    assert!(docker.containers()?.is_empty(), "no container stays");
+    Ok(())
+}
+
+#[test]
+fn what_may_pass_is_tried_again_and_what_lasts_is_not() -> anyhow::Result<()> {
+    if let Some(why) = lacking() {
+        skipped(&why);
+        return Ok(());
+    }
+    let docker = Engine::start(Kind::Docker)?;
+    let mut yard = Yard::new(&docker.host())?;
+    let (breeze, gust) = (yard.source("breeze")?, yard.source("gust")?);
+
+    // The registry is away, then comes back.
+    yard.registry.stop();
+    let first = yard.lands(&gust, "gust", "1.0-alt1")?;
+    let id = yard.jobs_of(first)?[0]["id"].as_u64().context("a number")?;
+    let waiting = yard.reaches(id, "retrying")?;
+    assert!(waiting["attempts"][0]["trouble"].is_string(), "{waiting}");
+    yard.registry.start_again()?;
+    let done = yard.reaches(id, "done")?;
+    assert!(done["attempts"].as_array().is_some_and(|all| all.len() > 1), "{done}");
+    assert!(yard.registry.tags("team/other")?.contains(&"latest".to_owned()));
+
+    // A step that fails is the Dockerfile's fault: once, and then somebody has to say so.
+    let dockerfile = yard.dockerfile("web");
+    let good = std::fs::read_to_string(&dockerfile)?;
+    std::fs::write(&dockerfile, format!("{good}RUN [\"/bin/busybox\", \"false\"]\n"))?;
+    let second = yard.lands(&breeze, "breeze", "1.0-alt1")?;
+    let rows = yard.jobs_of(second)?;
+    let number = |about: &str| {
+        rows.iter()
+            .find(|row| row["about"] == about)
+            .and_then(|row| row["id"].as_u64())
+    };
+    let (web, app) = (number("image web").context("web")?, number("image app").context("app")?);
+    let failed = yard.reaches(web, "failed")?;
+    assert_eq!(failed["attempts"].as_array().map(Vec::len), Some(1), "{failed}");
+    // What stands on it waits, and says for whom.
+    let kept = yard.job(app)?;
+    assert_eq!(kept["state"], "waiting", "{kept}");
+    assert!(
+        kept["told"][0]
+            .as_str()
+            .is_some_and(|told| told.contains(&format!("job retry {web}"))),
+        "{kept}"
+    );
+
+    // Who may: the task's owner and administrators.
+    let (web_text, app_text) = (web.to_string(), app.to_string());
+    yard.world
+        .ssh(&BOB, &["job", "retry", &web_text])?
+        .refused(&["not_yours"])?;
+    std::fs::write(&dockerfile, &good)?;
+    yard.world.ssh(&ALICE, &["job", "retry", &web_text])?.ok()?;
+    yard.reaches(web, "done")?;
+    yard.reaches(app, "done")?;
+
+    // Given up, and taken up again.
+    yard.registry.stop();
+    let third = yard.lands(&gust, "gust", "1.1-alt1")?;
+    let id = yard.jobs_of(third)?[0]["id"].as_u64().context("a number")?.to_string();
+    yard.world.ssh(&ALICE, &["job", "cancel", &id])?.ok()?;
+    assert_eq!(yard.job(id.parse()?)?["state"], "cancelled");
+    yard.registry.start_again()?;
+    yard.world.admin(&["job", "retry", &id])?.ok()?;
+    yard.reaches(id.parse()?, "done")?;
+    let told = yard.world.admin(&["job", "show", &app_text])?.ok()?.out();
+    assert!(told.contains("its base web is built again"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn killed_at_every_point_a_job_is_done_and_recorded_once() -> anyhow::Result<()> {
+    if let Some(why) = lacking() {
+        skipped(&why);
+        return Ok(());
+    }
+    let docker = Engine::start(Kind::Docker)?;
+    let mut yard = Yard::new(&docker.host())?;
+    let gust = yard.source("gust")?;
+    for (at, point) in windlass::jobs::POINTS.into_iter().enumerate() {
+        let version = format!("{}.0-alt1", at + 1);
+        gust.commit("gust.spec", &spec("gust", &version))?;
+        gust.tag(&version)?;
+        yard.world.stop_bot()?;
+        yard.world.start_bot_that_dies_at(point)?;
+        yard.world.pushed_task(&gust, &["-o", "build", "main", &version])?;
+        yard.world.bot_dies(JOB).with_context(|| point.to_owned())?;
+        yard.world.start_bot()?;
+        let list = yard
+            .world
+            .admin(&["job", "ls", "--image=other", "--json"])?
+            .ok()?
+            .json()?;
+        let id = list[0]["id"].as_u64().with_context(|| format!("{point}: {list}"))?;
+        assert_eq!(list.as_array().map(Vec::len), Some(at + 1), "{point}: one job a commit");
+        let done = yard.reaches(id, "done").with_context(|| point.to_owned())?;
+        let packages = serde_json::json!([format!("gust-{version}.noarch")]);
+        assert_eq!(done["image_built"]["packages"], packages, "{point}");
+        yard.world.admin(&["journal", "verify"])?.ok()?;
+        let rows = yard.world.windlass(["journal", "show", "--json"]).run()?.ok()?.out();
+        let recorded = rows
+            .lines()
+            .filter(|row| row.contains("\"what\":\"succeeded\""))
+            .count();
+        assert_eq!(recorded, at + 1, "{point}: recorded once");
+    }
+    Ok(())
+}
