@@ -3,7 +3,8 @@
 use windlass_core::id::ArchName;
 
 use super::macros::{Target, Values};
-use super::session::{Command, Sandbox};
+use super::need::Command;
+use super::session::Sandbox;
 use super::wire::Role;
 use super::{Builder, etc};
 use crate::stages::StopFlag;

@@ -17,6 +17,7 @@ mod ids;
 pub(crate) mod keeper;
 mod lacks;
 mod macros;
+mod need;
 mod session;
 mod tree;
 mod unpack;
@@ -34,8 +35,9 @@ use crate::exit::Exit;
 pub use self::host::Host;
 pub use self::lacks::Lack;
 pub(crate) use self::macros::{Target, Values};
-pub(crate) use self::session::{Command, Ended, Limit, Sandbox, SandboxError};
-pub(crate) use self::wire::Role;
+pub(crate) use self::need::{Command, Installation, Limit, SandboxError};
+pub(crate) use self::session::Sandbox;
+pub(crate) use self::wire::{Ended, Role};
 
 /// Does what this program is started for by itself, inside a sandbox or on the way there; nothing where these are a person's words.
 pub fn helper(arguments: &[OsString]) -> Option<Exit> {

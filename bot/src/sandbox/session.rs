@@ -1,6 +1,5 @@
 //! The bot's side of one sandbox: started with limits, told what to do, looked at while it does, and gone when this goes.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -14,11 +13,10 @@ use windlass_hooks::process::{Run, Running, Streams};
 
 use super::cgroup::Cgroups;
 use super::ids::{self, Slot};
-use super::wire::{Answer, Furniture, Job, Limits, Order, Role, receive, send};
+use super::wire::{Answer, Ended, Furniture, Job, Limits, Order, Role, receive, send};
+use super::need::{Command, Installation, Limit, SandboxError};
 use super::{Builder, enter};
 use crate::stages::StopFlag;
-
-pub(crate) use super::wire::Ended;
 
 /// What the control groups of sandboxes are called, before the number of the process that made them.
 pub(super) const GROUP: &str = "windlass-build-";
@@ -40,63 +38,6 @@ pub(crate) struct Sandbox {
     stop: StopFlag,
     deadline: Instant,
     timeout: Duration,
-}
-
-/// A command to be run.
-#[derive(Debug, Clone)]
-pub(crate) struct Command {
-    /// As whom.
-    pub(crate) role: Role,
-    /// The command.
-    pub(crate) argv: Vec<String>,
-    /// Its environment.
-    pub(crate) env: Vec<(String, String)>,
-    /// How much it may say, in bytes.
-    pub(crate) log: u64,
-}
-
-/// A limit of a build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// `timeout`.
-    Time(Duration),
-    /// `memory`.
-    Memory,
-    /// `disk`.
-    Disk,
-    /// `processes`.
-    Processes,
-    /// `log`.
-    Log,
-}
-
-/// Why a sandbox did not do what was asked.
-#[derive(Debug)]
-pub(crate) enum SandboxError {
-    /// The build was to end.
-    Stopped,
-    /// A limit was run into.
-    Limit(Limit),
-    /// What the package wants is not given.
-    Refused(String),
-    /// The machine does not do its part.
-    Broken(String),
-}
-
-impl fmt::Display for SandboxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stopped => f.write_str("it was stopped"),
-            Self::Limit(limit) => write!(f, "the sandbox ran into a limit: {limit:?}"),
-            Self::Refused(message) | Self::Broken(message) => f.write_str(message),
-        }
-    }
-}
-
-impl From<io::Error> for SandboxError {
-    fn from(error: io::Error) -> Self {
-        Self::Broken(format!("the sandbox: {error}"))
-    }
 }
 
 impl Sandbox {
@@ -225,6 +166,24 @@ impl Sandbox {
             }
         }
         Ok(ended)
+    }
+
+    /// Installs the packages that were brought; it ends with the first command that fails.
+    pub(crate) fn install(&mut self, order: &Installation, log: BorrowedFd<'_>) -> Result<Ended, SandboxError> {
+        let mut as_root = |argv: &[String]| {
+            let command = Command {
+                role: Role::Root,
+                argv: argv.to_vec(),
+                env: order.env.clone(),
+                log: order.log,
+            };
+            self.run(command, log)
+        };
+        let ended = as_root(&order.rpm)?;
+        match &order.then {
+            Some(then) if ended.code == Some(0) => as_root(then),
+            Some(_) | None => Ok(ended),
+        }
     }
 
     /// The names of the files in a directory of the tree.

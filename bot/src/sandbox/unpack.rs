@@ -1,5 +1,6 @@
-//! Unpacks `pkg.tar` into a build's sources: plain files with plain names, and nothing else.
+//! Reads `pkg.tar`, the sources of a build: plain files with plain names, and nothing else.
 
+use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,10 +17,38 @@ const MOST: usize = 20_000;
 /// The longest name.
 const LONGEST: usize = 200;
 
+/// One source, as it is taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'n> {
+    /// Its name: one plain component.
+    pub(super) name: &'n str,
+    /// Its permissions.
+    pub(super) mode: u32,
+    /// When it was changed, in seconds since 1970.
+    pub(super) time: u64,
+    /// How many bytes it has.
+    pub(super) size: u64,
+}
+
 /// Unpacks an archive into a directory; says the newest time in it.
 pub(super) fn sources(archive: File, directory: &Path, owner: u32) -> Result<u64, Trouble> {
+    each(archive, |source, content| {
+        let mut file = File::create_new(directory.join(source.name))?;
+        io::copy(content, &mut file)?;
+        file.set_permissions(Permissions::from_mode(source.mode))?;
+        std::os::unix::fs::fchown(&file, Some(owner), Some(owner))?;
+        Ok(())
+    })
+}
+
+/// Gives every source of an archive to `put`, and nothing that is none; says the newest time in it.
+pub(super) fn each(
+    archive: impl Read,
+    mut put: impl FnMut(Source<'_>, &mut dyn Read) -> Result<(), Trouble>,
+) -> Result<u64, Trouble> {
     let mut archive = Archive::new(BufReader::with_capacity(256 << 10, archive));
     let mut newest = 0;
+    let mut names = BTreeSet::new();
     let bad = |what: String| Trouble::Package(format!("pkg.tar {what}"));
     let broken = |error: io::Error| bad(format!("cannot be read: {error}"));
     for (at, entry) in archive.entries().map_err(broken)?.enumerate() {
@@ -42,25 +71,25 @@ pub(super) fn sources(archive: File, directory: &Path, owner: u32) -> Result<u64
                 "holds a file of the name '{shown}'; a plain name is taken only"
             )));
         };
-        newest = newest.max(header.mtime().map_err(broken)?);
-        let mode = if header.mode().map_err(broken)? & 0o100 == 0 {
-            0o644
-        } else {
-            0o755
+        let source = Source {
+            name,
+            mode: if header.mode().map_err(broken)? & 0o100 == 0 {
+                0o644
+            } else {
+                0o755
+            },
+            time: header.mtime().map_err(broken)?,
+            size: header.size().map_err(broken)?,
         };
-        let size = header.size().map_err(broken)?;
-        let mut file = match File::create_new(directory.join(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(bad(format!("holds '{shown}' twice")));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if io::copy(&mut (&mut entry).take(size), &mut file)? != size {
+        newest = newest.max(source.time);
+        if !names.insert(name.to_owned()) {
+            return Err(bad(format!("holds '{shown}' twice")));
+        }
+        let mut content = (&mut entry).take(source.size);
+        put(source, &mut content)?;
+        if content.limit() > 0 {
             return Err(bad(format!("ends in the middle of '{shown}'")));
         }
-        file.set_permissions(Permissions::from_mode(mode))?;
-        std::os::unix::fs::fchown(&file, Some(owner), Some(owner))?;
     }
     Ok(newest)
 }

@@ -22,7 +22,8 @@ use windlass_core::repository::Index;
 use windlass_core::rpm::{Header, Package};
 
 use super::macros::{Target, Values};
-use super::session::{Command, Sandbox, SandboxError};
+use super::need::{Command, SandboxError};
+use super::session::Sandbox;
 use super::wire::Role;
 use super::{Builder, etc};
 use crate::stages::StopFlag;

@@ -10,7 +10,7 @@ use windlass_core::rpm::{Header, Requirement, header};
 
 use super::root::{Member, Root};
 use super::{BuildOrder, Clock, Step, failure};
-use crate::sandbox::{Builder, Command, Ended, Host, Role, Sandbox, Target};
+use crate::sandbox::{Builder, Command, Ended, Host, Installation, Role, Sandbox, Target};
 use crate::stages::{StageError, StopFlag};
 
 /// Where the sources are, in the sandbox.
@@ -24,6 +24,9 @@ const MORE_NEEDED: i32 = 11;
 
 /// The longest header of a package that is read.
 const LONGEST_HEADER: u64 = 64 << 20;
+
+/// How much rpm may say when it installs a build root.
+const LONGEST_INSTALL: u64 = 1 << 20;
 
 /// A build under way.
 pub(super) struct Work<'o> {
@@ -319,34 +322,23 @@ fn install(
         sandbox.bring(&name, member.open()?.as_fd())?;
         words.push(format!("/run/packages/{name}"));
     }
-    if let Some(said) = as_root(sandbox, target, &words)? {
-        return Ok(Some(said));
-    }
-    if missing.iter().any(|member| member.has_libraries) {
-        return as_root(sandbox, target, &["ldconfig".to_owned()]);
-    }
-    Ok(None)
-}
-
-fn as_root(
-    sandbox: &mut Sandbox,
-    target: &Target,
-    words: &[String],
-) -> Result<Option<String>, crate::sandbox::SandboxError> {
-    let mut said = tempfile::tempfile()?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let command = Command {
-        role: Role::Root,
-        argv: target.command(&words),
+    let order = Installation {
+        rpm: target.command(&words),
+        then: missing
+            .iter()
+            .any(|member| member.has_libraries)
+            .then(|| target.command(&["ldconfig"])),
         env: Target::root_environment(),
-        log: 1 << 20,
+        log: LONGEST_INSTALL,
     };
-    if sandbox.run(command, said.as_fd())?.code == Some(0) {
+    let mut said = tempfile::tempfile()?;
+    if sandbox.install(&order, said.as_fd())?.code == Some(0) {
         return Ok(None);
     }
     let mut text = Vec::new();
     io::Seek::rewind(&mut said)?;
-    said.take(1 << 20).read_to_end(&mut text)?;
+    said.take(2 * LONGEST_INSTALL).read_to_end(&mut text)?;
     let lines = text
         .split(|byte| *byte == b'\n')
         .map(|line| windlass_core::escape::escaped_bytes(line.trim_ascii()));
