@@ -33,7 +33,7 @@ use crate::jobs::JobRunner;
 use crate::reconcile::reconcile;
 use crate::repository::{Repositories, RepositoryError};
 use crate::runner::{Runner, recover};
-use crate::sandbox::Builder;
+use crate::sandbox::{Builder, Sweeps};
 use crate::stop::{self, Stopping};
 use crate::writer::{Handle, Writer};
 
@@ -143,7 +143,7 @@ async fn open_repositories(config: &Config, settings: &Settings, writer: &Writer
 
 /// What builds packages; what builds of a killed bot left is gone then.
 fn builder(config: &Config, settings: &Settings) -> anyhow::Result<Builder> {
-    let builder = Builder::of_this_program(&config.build, &settings.paths)
+    let builder = Builder::of_this_program(config, &settings.paths, Sweeps::Yes)
         .context("the system does not say which program this is")?;
     builder.sweep();
     Ok(builder)

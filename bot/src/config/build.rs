@@ -6,10 +6,23 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use windlass_hooks::settings::{Duration, Size};
 
+/// What keeps builds from the host and from one another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxKind {
+    /// Namespaces on this machine, by bubblewrap.
+    #[default]
+    Bubblewrap,
+    /// A container on one of the engines of `[[builder]]`.
+    Container,
+}
+
 /// `[build]`: where packages are built, and how much one build may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Build {
+    /// What keeps builds from the host and from one another.
+    pub sandbox: SandboxKind,
     /// A tree whose `usr` stands for the host in build roots; this machine's own where none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
@@ -41,11 +54,16 @@ pub struct Build {
     pub host_provides: BTreeMap<String, String>,
     /// Macros that every build gets.
     pub macros: BTreeMap<String, String>,
+    /// How long a container engine may take to answer.
+    pub engine_timeout: Duration,
+    /// How long a container engine that failed is let alone: first so long, then twice as long each time, an hour at most.
+    pub engine_rest: Duration,
 }
 
 impl Default for Build {
     fn default() -> Self {
         Self {
+            sandbox: SandboxKind::default(),
             root: None,
             timeout: Duration::from_secs(3600),
             memory: Size::from_bytes(4 << 30),
@@ -61,6 +79,8 @@ impl Default for Build {
             vendor: String::new(),
             host_provides: BTreeMap::new(),
             macros: BTreeMap::new(),
+            engine_timeout: Duration::from_secs(60),
+            engine_rest: Duration::from_secs(60),
         }
     }
 }

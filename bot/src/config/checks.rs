@@ -1,5 +1,6 @@
 //! What no single key can say: that names differ, that one repository is the default, that sizes fit one another.
 
+mod builders;
 mod images;
 
 use std::collections::HashSet;
@@ -33,6 +34,7 @@ pub(super) fn all(config: &Config, text: &str) -> Vec<Problem> {
     checker.limits(config);
     checker.http(config);
     checker.build(config);
+    checker.builders(config);
     checker.repositories(config);
     checker.images(config);
     checker.problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -278,6 +280,8 @@ impl Checker<'_> {
             ("log", build.log.bytes(), 4 << 10, "4KiB"),
             ("max_package", build.max_package.bytes(), 1 << 20, "1MiB"),
             ("max_packages", u64::from(build.max_packages), 1, "1"),
+            ("engine_timeout", build.engine_timeout.as_secs(), 1, "1s"),
+            ("engine_rest", build.engine_rest.as_secs(), 1, "1s"),
         ];
         for (key, value, least, shown) in least {
             if value < least {

@@ -7,6 +7,7 @@ pub mod problem;
 pub mod strict;
 
 mod build;
+mod builder;
 mod checks;
 mod image;
 mod repository;
@@ -20,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use windlass_core::id::RepositoryName;
 use windlass_hooks::settings::{Paths, Push, Settings, Signing, Ssh, Users};
 
-pub use build::Build;
+pub use build::{Build, SandboxKind};
+pub use builder::BuildHost;
 pub use image::{EngineChoice, Image, Jobs, Registry};
 pub use problem::{Problem, Problems};
 pub use repository::Repository;
@@ -46,6 +48,9 @@ pub struct Config {
     pub tasks: Tasks,
     /// Where packages are built, and how much one build may use.
     pub build: Build,
+    /// The container engines that packages are built on, where they are built in containers.
+    #[serde(rename = "builder", skip_serializing_if = "Vec::is_empty")]
+    pub builders: Vec<BuildHost>,
     /// Serving repositories over HTTP.
     pub http: Http,
     /// How what follows from a commit is done.

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use windlass_hooks::settings::{Duration, Paths, Settings, Signing, Users};
 
 use super::problem::render;
-use super::{Build, Config, EngineChoice, Http, Image, Jobs, Registry, Repository, strict};
+use super::{Build, BuildHost, Config, EngineChoice, Http, Image, Jobs, Registry, Repository, strict};
 use crate::repository::rpmmd::Codec;
 
 fn problems(text: &str) -> String {
@@ -138,6 +138,14 @@ fn the_template_documents_every_key_with_its_default() {
             root: Some("/srv/windlass-root".into()),
             ..Build::default()
         },
+        builders: vec![BuildHost {
+            name: "east".to_owned(),
+            host: "tcp://east.example.org:2376".to_owned(),
+            tls: Some("/etc/windlass/tls/east".into()),
+            architectures: vec!["x86_64".to_owned()],
+            image: "registry.example.org/build:el9".to_owned(),
+            slots: 1,
+        }],
         paths: Paths {
             people: Some(Paths::default().people()),
             git: Some(Paths::default().git()),
@@ -449,6 +457,95 @@ dockerfile = \"/srv/db/Dockerfile\"
         ("localhost/db:latest", None)
     );
     assert_eq!(db.repositories(&config)[0].as_str(), "sisyphus");
+}
+
+#[test]
+fn builders_are_checked_together_with_who_needs_them() {
+    let text = "\
+[build]
+sandbox = \"container\"
+
+[[builder]]
+name = \"east\"
+host = \"tcp://east:2375\"
+image = \"fedora\"
+architectures = [\"x86_64\"]
+
+[[builder]]
+name = \"east\"
+host = \"unix:///run/docker.sock\"
+tls = \"/etc/tls\"
+image = \"localhost/build:1\"
+architectures = [\"x86_64\", \"noarch\"]
+slots = 0
+
+[[builder]]
+name = \"we st\"
+host = \"http://west\"
+image = \"localhost/build:1\"
+architectures = []
+
+[[repository]]
+name = \"sisyphus\"
+architectures = [\"x86_64\", \"aarch64\"]
+";
+    let error = Config::parse(text, "windlass.toml".as_ref()).unwrap_err();
+    assert_snapshot!(error.to_string(), @r#"
+    windlass.toml:6:8: 'tcp://east:2375' needs 'tls': whoever can connect to an engine without it is root there
+      6 | host = "tcp://east:2375"
+        |        ^^^^^^^^^^^^^^^^^
+    hint: tls = "/etc/windlass/tls/NAME", a directory with ca.pem, cert.pem and key.pem
+
+    windlass.toml:7:9: 'fedora' does not say in full which image it is
+      7 | image = "fedora"
+        |         ^^^^^^^^
+    hint: a registry, a name, and a tag or a digest, as in "registry.example.org/build:el9" or "localhost/build:el9"
+
+    windlass.toml:11:8: there are two builders 'east'
+      11 | name = "east"
+         |        ^^^^^^
+
+    windlass.toml:13:7: 'tls' is for tcp:// only, and this is 'unix:///run/docker.sock'
+      13 | tls = "/etc/tls"
+         |       ^^^^^^^^^^
+
+    windlass.toml:14:9: 'east' and 'east' build for x86_64 in different images: 'fedora' and 'localhost/build:1'
+      14 | image = "localhost/build:1"
+         |         ^^^^^^^^^^^^^^^^^^^
+    hint: what is built must not depend on where: name one image for an architecture
+
+    windlass.toml:15:28: 'noarch' is no architecture
+      15 | architectures = ["x86_64", "noarch"]
+         |                            ^^^^^^^^
+    hint: rpm's word for a machine, as in "x86_64" or "aarch64"
+
+    windlass.toml:16:9: 'slots' is 0: nothing is built on it
+      16 | slots = 0
+         |         ^
+
+    windlass.toml:19:8: 'we st' is no name of a builder
+      19 | name = "we st"
+         |        ^^^^^^^
+    hint: letters, digits, '.', '_' and '-', at most 64
+
+    windlass.toml:20:8: 'http://west' is no address of a container engine
+      20 | host = "http://west"
+         |        ^^^^^^^^^^^^^
+    hint: "unix:///run/docker.sock", "ssh://USER@HOST", or "tcp://HOST:PORT" with 'tls'
+
+    windlass.toml:22:17: builder 'we st' has no architecture
+      22 | architectures = []
+         |                 ^^
+    hint: as in ["x86_64"]
+
+    windlass.toml:26:28: no [[builder]] builds for 'aarch64', and [build] sandbox is "container"
+      26 | architectures = ["x86_64", "aarch64"]
+         |                            ^^^^^^^^^
+    hint: add the architecture to a [[builder]]
+    "#);
+    let text = text.replace("\"container\"", "\"docker\"");
+    let error = Config::parse(&text, "windlass.toml".as_ref()).unwrap_err().to_string();
+    assert!(error.contains("'docker' is not known for 'sandbox'"), "{error}");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::fs;
 use windlass_core::id::ArchName;
 
 use super::{Finding, Site};
+use crate::config::SandboxKind;
 use crate::layout::Part;
-use crate::sandbox::{Builder, Lack};
+use crate::sandbox::{Builder, Lack, Sweeps};
 
 /// What gives user namespaces to nobody but root, and the value at which it does so.
 const SWITCHES: [(&str, &str, &str); 3] = [
@@ -34,6 +35,9 @@ pub(super) fn examine(site: &Site) -> Vec<Finding> {
     if arches.is_empty() {
         return Vec::new();
     }
+    if site.config.build.sandbox == SandboxKind::Container {
+        return super::builders::examine(&site.config);
+    }
     let bot = site.accounts.part(Part::Bot).uid;
     if bot != 0 {
         let findings = switches();
@@ -42,7 +46,7 @@ pub(super) fn examine(site: &Site) -> Vec<Finding> {
         }
     }
     let own = rustix::process::geteuid().as_raw() == bot;
-    let builder = match Builder::of_this_program(&site.config.build, &site.config.paths) {
+    let builder = match Builder::of_this_program(&site.config, &site.config.paths, Sweeps::No) {
         Ok(builder) => builder,
         Err(error) => return vec![super::unreadable("the program that runs", &error)],
     };

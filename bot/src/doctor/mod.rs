@@ -5,6 +5,7 @@
 
 pub mod fix;
 
+mod builders;
 mod builds;
 mod door;
 mod git_config;

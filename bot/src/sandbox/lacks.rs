@@ -4,7 +4,7 @@ use windlass_core::id::ArchName;
 
 use super::macros::{Target, Values};
 use super::need::Command;
-use super::session::Sandbox;
+use super::session::Bubblewrap;
 use super::wire::Role;
 use super::{Builder, etc};
 use crate::stages::StopFlag;
@@ -83,7 +83,7 @@ impl Builder {
         let macros = target.macros(&self.settings, &Values::default());
         let furnishing = etc::furnishing(&self.tree(), target, &macros, Vec::new());
         let stop = StopFlag::new().map_err(|error| broken(&error))?;
-        let mut sandbox = Sandbox::start(self, furnishing, &stop).map_err(|error| broken(&error))?;
+        let mut sandbox = Bubblewrap::start(self, furnishing, &stop).map_err(|error| broken(&error))?;
         *counted &= sandbox.counts();
         let command = Command {
             role: Role::Builder,

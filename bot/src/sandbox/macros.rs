@@ -26,6 +26,8 @@ pub(crate) struct Target {
 pub(crate) struct Values<'a> {
     /// The value of `%dist`.
     pub(crate) dist: Option<&'a str>,
+    /// Where rpm has its database, where that is elsewhere than usual.
+    pub(crate) database: Option<&'a str>,
 }
 
 impl Target {
@@ -38,6 +40,11 @@ impl Target {
             "arm" => "armv7hl",
             other => other,
         };
+        Self::on(arch, own)
+    }
+
+    /// The architecture, if a machine of another one can build for it.
+    pub(crate) fn on(arch: &ArchName, own: &str) -> Option<Self> {
         let name = arch.as_str();
         let x86 = |name: &str| matches!(name, "i386" | "i486" | "i586" | "i686");
         let foreign = match name {
@@ -74,7 +81,7 @@ impl Target {
         let jobs = jobs(settings);
         let mut all: BTreeMap<&str, String> = BTreeMap::new();
         for (name, value) in [
-            ("_dbpath", "/var/lib/rpm"),
+            ("_dbpath", values.database.unwrap_or("/var/lib/rpm")),
             ("_topdir", "/build"),
             ("_specdir", "/build/SOURCES"),
             ("_sourcedir", "/build/SOURCES"),

@@ -5,11 +5,15 @@
 //!                   └ sandbox-keep    first process in there: file systems, files in and out
 //!                     └ bwrap         once for each command: no network, no rights, a `/proc` and `/dev` of its own
 //! ```
+//! That is one kind, by `bubblewrap`; the other runs builds in containers, see [`container`]. What a build needs of either is in `need`.
+//!
 //! Nothing that a package brings runs outside the last one. When the bot ends, however it ends, the second ends, and with it
 //! the kernel ends the rest: process namespace, mounts and the file system in memory go with their last process.
 
 mod bubble;
 mod cgroup;
+mod container;
+mod either;
 pub(crate) mod enter;
 mod etc;
 pub mod host;
@@ -27,16 +31,21 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+use windlass_core::hex::hex;
+use windlass_core::id::ArchName;
 use windlass_hooks::settings::Paths;
 
-use crate::config::Build;
+use self::container::Pool;
+use crate::config::{Build, BuildHost, Config, SandboxKind};
 use crate::exit::Exit;
+use crate::stages::StopFlag;
 
+pub(crate) use self::either::Sandbox;
 pub use self::host::Host;
 pub use self::lacks::Lack;
 pub(crate) use self::macros::{Target, Values};
 pub(crate) use self::need::{Command, Installation, Limit, SandboxError};
-pub(crate) use self::session::Sandbox;
 pub(crate) use self::wire::{Ended, Role};
 
 /// Does what this program is started for by itself, inside a sandbox or on the way there; nothing where these are a person's words.
@@ -55,6 +64,8 @@ pub struct Builder {
     settings: Arc<Build>,
     directory: PathBuf,
     program: PathBuf,
+    /// The engines, where builds run in containers.
+    pool: Option<Arc<Pool>>,
 }
 
 impl Builder {
@@ -64,20 +75,42 @@ impl Builder {
             settings: Arc::new(settings.clone()),
             directory: paths.builds(),
             program: program.into(),
+            pool: None,
         }
     }
 
-    /// With these settings; the program that runs is the one that is started for sandboxes.
+    /// The same, in containers on these engines. `sweeps`: whether this is the bot itself, who removes what builds of a killed bot left
+    /// on them.
+    #[must_use]
+    pub fn on_engines(mut self, engines: &[BuildHost], sweeps: Sweeps) -> Self {
+        let sweeps = matches!(sweeps, Sweeps::Yes);
+        self.pool = Some(Arc::new(Pool::new(
+            engines,
+            &self.settings,
+            instance(&self.directory),
+            sweeps,
+        )));
+        self
+    }
+
+    /// As configured; the program that runs is the one that is started for sandboxes.
     ///
     /// # Errors
     /// The system does not say which program that is.
-    pub fn of_this_program(settings: &Build, paths: &Paths) -> std::io::Result<Self> {
-        Ok(Self::new(settings, paths, std::env::current_exe()?))
+    pub fn of_this_program(config: &Config, paths: &Paths, sweeps: Sweeps) -> std::io::Result<Self> {
+        let builder = Self::new(&config.build, paths, std::env::current_exe()?);
+        Ok(match config.build.sandbox {
+            SandboxKind::Bubblewrap => builder,
+            SandboxKind::Container => builder.on_engines(&config.builders, sweeps),
+        })
     }
 
     /// Removes what builds of a killed bot left, half-written results and control groups, and results that nobody took for long.
     pub fn sweep(&self) {
         cgroup::sweep(session::GROUP);
+        if let Some(pool) = &self.pool {
+            pool.wake();
+        }
         self.forget_old();
         for half in ["results", "requires", "host"] {
             let Ok(entries) = std::fs::read_dir(self.directory.join(half)) else {
@@ -109,9 +142,36 @@ impl Builder {
         }
     }
 
-    /// What the tree of a build for an architecture has beside `/usr`.
-    pub(crate) fn furnishing(&self, target: &Target, macros: &str, host: &Host) -> session::Furnishing {
-        etc::furnishing(&self.tree(), target, macros, host.state.clone())
+    /// What builds for an architecture depend on of where they run, and how they are told the architecture.
+    pub(crate) fn site(&self, arch: &ArchName, stop: &StopFlag) -> Result<(Arc<Host>, Target), SandboxError> {
+        if let Some(pool) = &self.pool {
+            return container::host(pool, self, arch, stop);
+        }
+        let broken = |message: String| SandboxError::Broken(message);
+        let host = self
+            .host(arch)
+            .map_err(|error| broken(format!("the build host: {error}")))?;
+        let target = Target::of(arch).ok_or_else(|| broken(format!("this machine does not build for '{arch}'")))?;
+        Ok((host, target))
+    }
+
+    /// Starts a sandbox; where builds run in containers, as soon as an engine has room for it.
+    pub(crate) fn start(
+        &self,
+        target: &Target,
+        macros: &str,
+        host: &Host,
+        stop: &StopFlag,
+    ) -> Result<Sandbox, SandboxError> {
+        let Some(pool) = &self.pool else {
+            let furnishing = etc::furnishing(&self.tree(), target, macros, host.state.clone());
+            let sandbox = session::Bubblewrap::start(self, furnishing, stop)?;
+            return Ok(Sandbox::Bubblewrap(Box::new(sandbox)));
+        };
+        let lease = pool.take(&target.arch, stop).map_err(SandboxError::from)?;
+        let furniture = container::Furniture { target, macros, host };
+        let sandbox = container::Contained::start(lease, &self.settings, &furniture, stop)?;
+        Ok(Sandbox::Container(Box::new(sandbox)))
     }
 
     /// The settings.
@@ -133,6 +193,58 @@ impl Builder {
     pub(crate) fn tree(&self) -> PathBuf {
         self.settings.root.clone().unwrap_or_else(|| PathBuf::from("/"))
     }
+}
+
+/// An engine that was looked at, for `windlass doctor`.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Which engine it is, in a few words.
+    pub(crate) engine: String,
+    /// The image's id.
+    pub(crate) image: String,
+    /// The architectures of its builder that it does not build for.
+    pub(crate) cannot: Vec<ArchName>,
+    /// Its machine.
+    pub(crate) machine: String,
+    /// Whether the root of its containers is somebody else on its machine.
+    pub(crate) maps_ids: bool,
+    /// Whether builds can make user namespaces there.
+    pub(crate) nests: bool,
+}
+
+/// Looks at the engine of a builder; what is wrong with it otherwise.
+pub(crate) fn look_at(host: &BuildHost, settings: &Build) -> Result<Seen, String> {
+    let ready = container::pool::examine(host, settings.engine_timeout.std());
+    let ready = ready.map_err(|fault| fault.message().to_owned())?;
+    let cannot = host.architectures().into_iter();
+    Ok(Seen {
+        cannot: cannot
+            .filter(|arch| Target::on(arch, &ready.machine).is_none())
+            .collect(),
+        engine: ready.engine,
+        image: ready.image,
+        machine: ready.machine,
+        maps_ids: ready.maps_ids,
+        nests: ready.nests,
+    })
+}
+
+/// Whether what killed bots left on engines is removed: by the bot, of which there is one, and by nobody who only looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sweeps {
+    /// By the bot.
+    Yes,
+    /// By everybody else.
+    No,
+}
+
+/// What is ours on engines that several bots use: this machine, and the place of our builds on it.
+fn instance(directory: &Path) -> String {
+    let machine = std::fs::read("/etc/machine-id").unwrap_or_default();
+    let mut all = Sha256::new();
+    all.update(machine);
+    all.update(directory.as_os_str().as_encoded_bytes());
+    hex(&all.finalize())[..12].to_owned()
 }
 
 fn remove(path: &Path) {

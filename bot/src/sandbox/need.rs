@@ -25,8 +25,8 @@ pub(crate) struct Command {
 pub(crate) struct Installation {
     /// rpm, with the packages' paths.
     pub(crate) rpm: Vec<String>,
-    /// What is run after it, if it succeeds: the loader has to learn of new libraries.
-    pub(crate) then: Option<Vec<String>>,
+    /// Whether the loader has to learn of new libraries then.
+    pub(crate) libraries: bool,
     /// The environment of both.
     pub(crate) env: Vec<(String, String)>,
     /// How much each may say, in bytes.
@@ -59,6 +59,17 @@ pub(crate) enum SandboxError {
     Refused(String),
     /// The machine does not do its part.
     Broken(String),
+    /// The engine that it ran on is lost, and another one might do it.
+    Lost(String),
+    /// There is no engine to run it on.
+    NoEngine {
+        /// Why.
+        message: String,
+        /// When it is worth another try.
+        again: Option<Duration>,
+    },
+    /// Somebody ended the container that it ran in; that may be an engine that stops, or the build itself.
+    Ended(String),
 }
 
 impl fmt::Display for SandboxError {
@@ -66,7 +77,11 @@ impl fmt::Display for SandboxError {
         match self {
             Self::Stopped => f.write_str("it was stopped"),
             Self::Limit(limit) => write!(f, "the sandbox ran into a limit: {limit:?}"),
-            Self::Refused(message) | Self::Broken(message) => f.write_str(message),
+            Self::Refused(message)
+            | Self::Broken(message)
+            | Self::Lost(message)
+            | Self::NoEngine { message, .. }
+            | Self::Ended(message) => f.write_str(message),
         }
     }
 }

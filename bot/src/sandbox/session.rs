@@ -13,8 +13,8 @@ use windlass_hooks::process::{Run, Running, Streams};
 
 use super::cgroup::Cgroups;
 use super::ids::{self, Slot};
-use super::wire::{Answer, Ended, Furniture, Job, Limits, Order, Role, receive, send};
 use super::need::{Command, Installation, Limit, SandboxError};
+use super::wire::{Answer, Ended, Furniture, Job, Limits, Order, Role, receive, send};
 use super::{Builder, enter};
 use crate::stages::StopFlag;
 
@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// One sandbox. Dropped, everything in it is dead.
 #[derive(Debug)]
-pub(crate) struct Sandbox {
+pub(crate) struct Bubblewrap {
     // The order of these fields is the order of their ends: the socket first, which ends the processes.
     socket: Option<UnixStream>,
     running: Running,
@@ -40,7 +40,7 @@ pub(crate) struct Sandbox {
     timeout: Duration,
 }
 
-impl Sandbox {
+impl Bubblewrap {
     /// Starts one.
     pub(crate) fn start(builder: &Builder, furnishing: Furnishing, stop: &StopFlag) -> Result<Self, SandboxError> {
         let settings = builder.settings();
@@ -170,20 +170,20 @@ impl Sandbox {
 
     /// Installs the packages that were brought; it ends with the first command that fails.
     pub(crate) fn install(&mut self, order: &Installation, log: BorrowedFd<'_>) -> Result<Ended, SandboxError> {
-        let mut as_root = |argv: &[String]| {
+        let mut as_root = |argv: Vec<String>| {
             let command = Command {
                 role: Role::Root,
-                argv: argv.to_vec(),
+                argv,
                 env: order.env.clone(),
                 log: order.log,
             };
             self.run(command, log)
         };
-        let ended = as_root(&order.rpm)?;
-        match &order.then {
-            Some(then) if ended.code == Some(0) => as_root(then),
-            Some(_) | None => Ok(ended),
+        let ended = as_root(order.rpm.clone())?;
+        if order.libraries && ended.code == Some(0) {
+            return as_root(vec!["ldconfig".to_owned()]);
         }
+        Ok(ended)
     }
 
     /// The names of the files in a directory of the tree.
@@ -265,7 +265,7 @@ impl Sandbox {
     }
 }
 
-impl Drop for Sandbox {
+impl Drop for Bubblewrap {
     fn drop(&mut self) {
         // The keeper ends when it hears nothing any more, and the kernel kills all the others before its end is seen.
         drop(self.socket.take());

@@ -11,6 +11,7 @@ mod results;
 mod root;
 mod work;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ use self::results::Results;
 use self::root::Root;
 use self::work::Work;
 use super::{StageError, StopFlag};
-use crate::sandbox::{Builder, Target, Values};
+use crate::sandbox::{Builder, Values};
 use windlass_core::hex::hex;
 
 /// What is to be built, on which architecture, and from what its build root may be taken.
@@ -135,18 +136,63 @@ impl Step {
 /// # Errors
 /// The package cannot be built, the machine does not do its part, or the build was stopped.
 pub fn run(builder: &Builder, order: &BuildOrder, stop: &StopFlag) -> Result<BuildOutcome, StageError> {
+    let lost = Cell::new(None);
+    for tries in 1.. {
+        let result = attempt(builder, order, stop, &lost, tries);
+        let Some(lost) = lost.take() else { return result };
+        let why = match &result {
+            Err(error) => error.to_string(),
+            Ok(_) => return result,
+        };
+        match lost {
+            // It is nobody's fault, and there may be another engine.
+            Lost::Engine if tries < MOST_TRIES => {}
+            // An engine that stops ends containers, and is not there the next time; a build that does it does it each time.
+            Lost::Container if tries < MOST_ENDED => {}
+            Lost::Container => return Err(failure::strange(order, &why)),
+            Lost::Engine => return result,
+        }
+        tracing::warn!(%why, "a build is begun again: {why}");
+        work::append(&order.log, &format!("windlass: {why}\nwindlass: it is begun again\n"));
+    }
+    Err(StageError::Stopped)
+}
+
+/// Why a build is worth another try at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// The engine that it ran on is lost.
+    Engine,
+    /// Somebody ended its container.
+    Container,
+}
+
+fn attempt(
+    builder: &Builder,
+    order: &BuildOrder,
+    stop: &StopFlag,
+    lost: &Cell<Option<Lost>>,
+    tries: u32,
+) -> Result<BuildOutcome, StageError> {
     let mut clock = Clock::start();
-    let host = builder
-        .host(&order.arch)
-        .map_err(|error| StageError::io("the build host", &error))?;
-    let target = Target::of(&order.arch)
-        .ok_or_else(|| StageError::infrastructure(format!("this machine does not build for '{}'", order.arch)))?;
+    let found = builder.site(&order.arch, stop);
+    let (host, target) = found.map_err(|error| failure::of_sandbox(order, builder.settings(), error, lost))?;
     let values = Values {
         dist: order.dist.as_deref(),
+        database: host.database.as_deref(),
     };
     let macros = target.macros(builder.settings(), &values);
     clock.lap(Step::Host);
-    let mut work = Work::new(builder, order, stop, &target, &macros, &host)?;
+    let mut work = Work::new(work::Place {
+        builder,
+        order,
+        stop,
+        target: &target,
+        macros: &macros,
+        host: &host,
+        lost,
+        is_first: tries == 1,
+    })?;
     let results = Results::of(builder);
     let base = key(&[
         "base 1",
@@ -200,6 +246,12 @@ pub fn run(builder: &Builder, order: &BuildOrder, stop: &StopFlag) -> Result<Bui
         return Ok(kept.outcome(key, false, order, clock.laps));
     }
 }
+
+/// How often a build is begun, where engines are lost under it.
+const MOST_TRIES: u32 = 5;
+
+/// How often, where its container is ended by somebody.
+const MOST_ENDED: u32 = 3;
 
 /// A digest of texts, none of which can pass for another.
 fn key(parts: &[&str]) -> String {

@@ -5,6 +5,7 @@
 //! directories) is cleared away. An engine whose test process is killed ends too: it is bound to that process.
 
 mod api;
+mod build_image;
 mod docker;
 mod images;
 mod leftovers;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use api::{Answer, request};
+pub use build_image::BuildImage;
 pub use images::busybox_context;
 pub use leftovers::{clear, remains};
 pub use registry::{PASSWORD, Registry, USER};

@@ -194,6 +194,16 @@ impl Engine {
         &self.0.limits
     }
 
+    /// Bollard's client over the same way, for the build sandbox: an answer is as long as it is, and who reads it counts.
+    pub(crate) fn client(&self) -> Result<Docker, EngineError> {
+        let transport = transport::Transport {
+            answer_bytes: u64::MAX,
+            ..self.0.transport.clone()
+        };
+        let client = transport.client(self.0.limits.answer);
+        client.map_err(|error| EngineError::of("speak to it", &error))
+    }
+
     /// One small question through bollard.
     async fn ask<T>(
         &self,

@@ -3,6 +3,7 @@
 //! It is a real package with a real name for everything that the host's `/usr` provides, so that rpm, dnf and we agree on what is
 //! installed. Its release is a digest of the host: when that changes, the package does, and with it the key of every build.
 
+mod image;
 mod package;
 mod scan;
 
@@ -23,10 +24,12 @@ use windlass_core::rpm::{Header, Package};
 
 use super::macros::{Target, Values};
 use super::need::{Command, SandboxError};
-use super::session::Sandbox;
+use super::session::Bubblewrap;
 use super::wire::Role;
 use super::{Builder, etc};
 use crate::stages::StopFlag;
+
+pub(super) use image::Image;
 use windlass_core::hex::hex;
 
 /// The package's name.
@@ -90,6 +93,8 @@ pub struct Host {
     pub file: PathBuf,
     /// What a root has in which the package is installed: the loader's cache, rpm's database. Paths in the root, and files.
     pub(super) state: Vec<(String, PathBuf)>,
+    /// Where rpm has its database, where that is elsewhere than usual.
+    pub(crate) database: Option<String>,
 }
 
 /// Found once, and again when the signs of its change are seen.
@@ -115,6 +120,12 @@ impl Builder {
     /// # Errors
     /// It cannot be scanned or written down, or this machine does not build for the architecture.
     pub fn host(&self, arch: &ArchName) -> io::Result<Arc<Host>> {
+        if self.pool.is_some() {
+            let found = self.site(arch, &StopFlag::new()?);
+            return found
+                .map(|(host, _)| host)
+                .map_err(|error| io::Error::other(error.to_string()));
+        }
         let target = Target::of(arch).ok_or_else(|| {
             io::Error::other(format!(
                 "this machine ({}) does not build for '{arch}'\n\nhint: take it out of `architectures`",
@@ -205,6 +216,7 @@ impl Host {
             header,
             file,
             state,
+            database: None,
         })
     }
 
@@ -261,7 +273,7 @@ impl Host {
 fn furnish(builder: &Builder, target: &Target, digest: &str, directory: &Path) -> Result<(), SandboxError> {
     let macros = target.macros(&builder.settings, &Values::default());
     let furnishing = etc::furnishing(&builder.tree(), target, &macros, Vec::new());
-    let mut sandbox = Sandbox::start(builder, furnishing, &StopFlag::new()?)?;
+    let mut sandbox = Bubblewrap::start(builder, furnishing, &StopFlag::new()?)?;
     as_root(&mut sandbox, target, &["ldconfig"])?;
     let package = File::open(directory.join(package::file_name(target, digest)))?;
     sandbox.bring("host.rpm", package.as_fd())?;
@@ -282,7 +294,7 @@ fn furnish(builder: &Builder, target: &Target, digest: &str, directory: &Path) -
     Ok(())
 }
 
-fn as_root(sandbox: &mut Sandbox, target: &Target, words: &[&str]) -> Result<(), SandboxError> {
+fn as_root(sandbox: &mut Bubblewrap, target: &Target, words: &[&str]) -> Result<(), SandboxError> {
     let mut log = tempfile::tempfile()?;
     let command = Command {
         role: Role::Root,

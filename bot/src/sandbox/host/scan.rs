@@ -123,7 +123,7 @@ pub(super) fn provides<'s>(
 }
 
 /// `name`, or `name = version`.
-fn dependency(text: &str) -> Option<Dependency> {
+pub(super) fn dependency(text: &str) -> Option<Dependency> {
     match text.split_once(" = ") {
         Some((name, version)) => Some(Dependency {
             name: name.to_owned(),

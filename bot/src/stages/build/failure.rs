@@ -2,13 +2,14 @@
 
 mod said;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use windlass_core::escape::escaped_bytes;
 use windlass_core::repository::Problem;
 
-use super::BuildOrder;
+use super::{BuildOrder, Lost};
 use crate::config::Build;
 use crate::sandbox::{Ended, Limit, SandboxError};
 use crate::stages::StageError;
@@ -95,11 +96,30 @@ fn tail(order: &BuildOrder) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What an error of the sandbox means to whoever reads the task.
-pub(super) fn of_sandbox(order: &BuildOrder, settings: &Build, error: SandboxError) -> StageError {
+/// What an error of the sandbox means to whoever reads the task. `lost` is told whether it is worth another try at once.
+pub(super) fn of_sandbox(
+    order: &BuildOrder,
+    settings: &Build,
+    error: SandboxError,
+    lost: &Cell<Option<Lost>>,
+) -> StageError {
     let limit = match error {
         SandboxError::Stopped => return StageError::Stopped,
         SandboxError::Broken(message) => return StageError::infrastructure(message),
+        SandboxError::Lost(message) => {
+            lost.set(Some(Lost::Engine));
+            return StageError::infrastructure(message);
+        }
+        SandboxError::Ended(message) => {
+            lost.set(Some(Lost::Container));
+            return StageError::infrastructure(message);
+        }
+        SandboxError::NoEngine { message, again } => {
+            return StageError::Infrastructure {
+                message,
+                retry_after: again,
+            };
+        }
         SandboxError::Refused(message) => return strange(order, &message),
         SandboxError::Limit(limit) => limit,
     };

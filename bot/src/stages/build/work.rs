@@ -1,5 +1,6 @@
 //! A build under way: its sandbox, started when the first thing has to be run, and its log.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -9,7 +10,7 @@ use std::path::Path;
 use windlass_core::rpm::{Header, Requirement, header};
 
 use super::root::{Member, Root};
-use super::{BuildOrder, Clock, Step, failure};
+use super::{BuildOrder, Clock, Lost, Step, failure};
 use crate::sandbox::{Builder, Command, Ended, Host, Installation, Role, Sandbox, Target};
 use crate::stages::{StageError, StopFlag};
 
@@ -32,12 +33,24 @@ const LONGEST_INSTALL: u64 = 1 << 20;
 pub(super) struct Work<'o> {
     pub(super) builder: &'o Builder,
     pub(super) order: &'o BuildOrder,
-    stop: &'o StopFlag,
-    pub(super) target: &'o Target,
-    macros: &'o str,
-    host: &'o Host,
+    place: Place<'o>,
     log: File,
     started: Option<Started>,
+}
+
+/// What is built, and what is known of where.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'o> {
+    pub(super) builder: &'o Builder,
+    pub(super) order: &'o BuildOrder,
+    pub(super) stop: &'o StopFlag,
+    pub(super) target: &'o Target,
+    pub(super) macros: &'o str,
+    pub(super) host: &'o Host,
+    /// Gets why it is worth another try, if it is.
+    pub(super) lost: &'o Cell<Option<Lost>>,
+    /// Whether there was no other try; one that was has its words in the log.
+    pub(super) is_first: bool,
 }
 
 /// What there is once something runs.
@@ -50,23 +63,14 @@ struct Started {
 }
 
 impl<'o> Work<'o> {
-    pub(super) fn new(
-        builder: &'o Builder,
-        order: &'o BuildOrder,
-        stop: &'o StopFlag,
-        target: &'o Target,
-        macros: &'o str,
-        host: &'o Host,
-    ) -> Result<Self, StageError> {
-        let log = open_log(&order.log)
+    pub(super) fn new(place: Place<'o>) -> Result<Self, StageError> {
+        let order = place.order;
+        let log = open_log(&order.log, place.is_first)
             .map_err(|error| StageError::io(&format!("the log {}", order.log.display()), &error))?;
         Ok(Self {
-            builder,
+            builder: place.builder,
             order,
-            stop,
-            target,
-            macros,
-            host,
+            place,
             log,
             started: None,
         })
@@ -88,9 +92,12 @@ impl<'o> Work<'o> {
     /// The sandbox, with the sources in it.
     pub(super) fn sandbox(&mut self, clock: &mut Clock) -> Result<&mut Sandbox, StageError> {
         if self.started.is_none() {
-            let furnishing = self.builder.furnishing(self.target, self.macros, self.host);
-            let mut sandbox =
-                Sandbox::start(self.builder, furnishing, self.stop).map_err(|error| self.failed(error))?;
+            let place = self.place;
+            let started = self.builder.start(place.target, place.macros, place.host, place.stop);
+            let mut sandbox = started.map_err(|error| self.failed(error))?;
+            if let Some(builder) = sandbox.place() {
+                self.say(&format!("in containers on builder {builder}"));
+            }
             clock.lap(Step::Sandbox);
             let archive = File::open(&self.order.pkgtar)
                 .map_err(|error| StageError::io(&format!("{}", self.order.pkgtar.display()), &error))?;
@@ -100,7 +107,7 @@ impl<'o> Work<'o> {
                 sandbox,
                 date,
                 // It came with the tree.
-                installed: vec![self.host.package.nevra()],
+                installed: vec![self.place.host.package.nevra()],
             });
         }
         match &mut self.started {
@@ -219,7 +226,7 @@ impl<'o> Work<'o> {
         let list: Vec<&str> = missing.iter().map(|member| member.nevra.as_str()).collect();
         let line = format!("windlass: into the build root: {}\n", list.join(" "));
         let _ = (&self.log).write_all(line.as_bytes());
-        let done = install(&mut started.sandbox, self.target, &missing);
+        let done = install(&mut started.sandbox, self.place.target, &missing);
         let said = match done {
             Ok(None) => {
                 started
@@ -280,8 +287,8 @@ impl<'o> Work<'o> {
         };
         let command = Command {
             role: Role::Builder,
-            argv: self.target.command(words),
-            env: self.target.environment(settings, started.date),
+            argv: self.place.target.command(words),
+            env: self.place.target.environment(settings, started.date),
             log: settings.log.bytes(),
         };
         let _ = (&self.log).write_all(format!("+ {}\n", words.join(" ")).as_bytes());
@@ -291,7 +298,7 @@ impl<'o> Work<'o> {
 
     /// What an error of the sandbox means to whoever reads the task.
     pub(super) fn failed(&self, error: crate::sandbox::SandboxError) -> StageError {
-        let error = failure::of_sandbox(self.order, self.builder.settings(), error);
+        let error = failure::of_sandbox(self.order, self.builder.settings(), error, self.place.lost);
         if let StageError::Failed { problems, .. } = &error {
             for problem in problems {
                 self.say(&problem.message);
@@ -325,10 +332,7 @@ fn install(
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let order = Installation {
         rpm: target.command(&words),
-        then: missing
-            .iter()
-            .any(|member| member.has_libraries)
-            .then(|| target.command(&["ldconfig"])),
+        libraries: missing.iter().any(|member| member.has_libraries),
         env: Target::root_environment(),
         log: LONGEST_INSTALL,
     };
@@ -346,15 +350,20 @@ fn install(
 }
 
 /// Everybody who adds to it adds to its end.
-fn open_log(path: &Path) -> io::Result<File> {
+fn open_log(path: &Path, is_new: bool) -> io::Result<File> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)?;
+    }
+    let mut open = OpenOptions::new();
+    open.append(true).mode(0o640);
+    if !is_new {
+        return open.create(true).open(path);
     }
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    OpenOptions::new().append(true).create_new(true).mode(0o640).open(path)
+    open.create_new(true).open(path)
 }
 
 /// Adds to a log that is not open.

@@ -14,7 +14,7 @@ use crate::cli::Context;
 use crate::commands::repo::Which;
 use crate::exit::{Broken, Usage};
 use crate::repository::{Bases, Foreign, Repository};
-use crate::sandbox::Builder;
+use crate::sandbox::{Builder, Sweeps};
 
 /// What is to be checked.
 #[derive(Debug, Default)]
@@ -105,7 +105,7 @@ impl Beside {
         let config = context.config()?;
         Ok(Self {
             bases: repository.bases().map_err(failure)?,
-            builder: Builder::of_this_program(&config.build, &context.settings(&config).paths)?,
+            builder: Builder::of_this_program(&config, &context.settings(&config).paths, Sweeps::No)?,
         })
     }
 
