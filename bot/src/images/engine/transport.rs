@@ -64,9 +64,10 @@ impl Transport {
 
     async fn connected(&self) -> io::Result<Box<dyn Wire>> {
         let late = || io::Error::new(io::ErrorKind::TimedOut, "the connection was not made in time");
-        tokio::time::timeout(self.connect, self.open())
+        let wire = tokio::time::timeout(self.connect, self.open())
             .await
-            .map_err(|_| late())?
+            .map_err(|_| late())??;
+        Ok(Box::new(Listening { wire, deaf: false }))
     }
 
     /// Sends one request on a connection of its own; the answer's body is still on its way. When the answer is dropped the engine sees
@@ -133,6 +134,53 @@ impl Transport {
         };
         let seconds = timeout.as_secs().max(1);
         Docker::connect_with_custom_transport(send, Some("http://engine"), seconds, bollard::API_DEFAULT_VERSION)
+    }
+}
+
+/// A connection on which it is no error that the other side reads no more: its answer, which says why, may lie there already.
+///
+/// An engine that refuses a build does so before it has read the context, and hangs up. Where there is no answer, reading says so.
+struct Listening {
+    wire: Box<dyn Wire>,
+    deaf: bool,
+}
+
+impl AsyncRead for Listening {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Listening {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.deaf {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        match std::task::ready!(Pin::new(&mut self.wire).poll_write(context, bytes)) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                self.deaf = true;
+                Poll::Ready(Ok(bytes.len()))
+            }
+            other => Poll::Ready(other),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.deaf {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.wire).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.deaf {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.wire).poll_shutdown(context)
     }
 }
 
