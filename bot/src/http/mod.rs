@@ -11,6 +11,8 @@ mod patient;
 mod pieces;
 mod place;
 
+pub(crate) use pieces::Pieces;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

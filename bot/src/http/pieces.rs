@@ -16,7 +16,7 @@ const PIECE: u64 = 256 << 10;
 
 /// The bytes of a file that are still to come.
 #[derive(Debug)]
-pub(super) struct Pieces {
+pub(crate) struct Pieces {
     file: Arc<File>,
     left: Range<u64>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
@@ -24,7 +24,7 @@ pub(super) struct Pieces {
 
 impl Pieces {
     /// Those of a file.
-    pub(super) fn of(file: File, range: Range<u64>) -> Self {
+    pub(crate) fn of(file: File, range: Range<u64>) -> Self {
         Self {
             file: Arc::new(file),
             left: range,

@@ -3,6 +3,9 @@
 pub mod build;
 pub mod engine;
 pub mod oci;
+pub mod provenance;
+pub mod registry;
+pub mod sbom;
 pub mod signals;
 
 use std::io;
