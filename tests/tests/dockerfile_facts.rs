@@ -200,6 +200,15 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("yyyy", "FROM scratch\nCOPY a /\nENV x=$\n"),
     // The classic builder has no arguments of the platform.
     ("ynyy", "FROM --platform=$BUILDPLATFORM scratch\nCOPY a /\n"),
+    // Podman's stages know case, and what one of them has behind ONBUILD it does not carry out in another.
+    (
+        "yyyn",
+        "FROM scratch AS One\nCOPY a /\nFROM scratch\nCOPY --from=oNE /a /b\n",
+    ),
+    (
+        "yyyn",
+        "FROM scratch AS x\nCOPY b /\nONBUILD COPY a /t\nFROM x AS y\nCOPY b /\nFROM scratch\nCOPY --from=y /t /\n",
+    ),
     // What nobody takes.
     ("nnnn", ""),
     ("nnnn", "# nothing\n"),
@@ -271,6 +280,10 @@ const ACCEPTED: &[(&str, &str)] = &[
     // Where engines differ, the strictest is followed.
     ("nyyy", "FROM scratch\nCOPY a /\nCMD [\"a\"] # comment\n"),
     ("nyyy", "FROM scratch\nCOPY a /\nONBUILD COPI a /\n"),
+    (
+        "nnyy",
+        "FROM scratch AS x\nCOPY a /\nFROM scratch AS x\nCOPY b /\nFROM scratch\nCOPY --from=x /b /\n",
+    ),
     (
         "nnyy",
         "FROM scratch\nCOPY --from=later a /\nFROM scratch AS later\nCOPY a /\n",
@@ -347,6 +360,8 @@ const VALUES: &[&str] = &[
 fn variables_become_what_engines_make_of_them() -> anyhow::Result<()> {
     let mut text = String::from("FROM scratch\nARG given=default\nENV x=one empty=\"\"\nENV x=two y=$x\n");
     text.push_str("ARG both=argument\nENV both=environment\nLABEL both=$both\nCOPY a /\n");
+    text.push_str("ENV later=environment\nARG later=argument\nLABEL later=$later\n");
+    text.push_str("ARG twice=1\nARG twice=2\nLABEL twice=$twice\nENV one=1 two=$one\nLABEL two=$two\n");
     for (at, value) in VALUES.iter().enumerate() {
         writeln!(text, "LABEL v{at}={value}")?;
     }
@@ -376,7 +391,10 @@ fn variables_become_what_engines_make_of_them() -> anyhow::Result<()> {
             let labels: BTreeMap<String, String> = serde_json::from_value(config["Labels"].clone())?;
             for (name, ours) in &expected {
                 let its = labels.get(name);
-                if its != Some(ours) {
+                // An ARG below an ENV of its name: a path with it counts as everything for us.
+                let kits_own = *builder == Builder::BuildKit && name == "later";
+                let ours = if kits_own { "argument" } else { ours };
+                if its.map(String::as_str) != Some(ours) {
                     found.push(format!("{builder:?} {name}: we {ours:?}, it {its:?}"));
                 }
             }

@@ -371,10 +371,6 @@ mod tests {
         "1 FROM docker.io/library/a:latest; 2 FROM docker.io/library/b:latest; 3 RUN --mount=from #0; 3 RUN --mount=from q.io/i:latest"
     )]
     #[case(
-        "FROM a AS x\nFROM b AS x\nFROM c\nCOPY --from=x y z\n",
-        "1 FROM docker.io/library/a:latest; 2 FROM docker.io/library/b:latest; 3 FROM docker.io/library/c:latest; 4 COPY --from #1"
-    )]
-    #[case(
         "FROM a AS x\nONBUILD COPY --from=i y z\nFROM x\n",
         "1 FROM docker.io/library/a:latest; 3 FROM #0; 2 COPY --from docker.io/library/i:latest"
     )]

@@ -31,7 +31,7 @@ fn instructions() -> impl Strategy<Value = Vec<&'static str>> {
         "SHELL [\"s\", \"-c\"]",
         "ONBUILD COPY o /o",
         "FROM scratch",
-        "FROM b AS c",
+        "FROM b",
     ];
     prop::collection::vec(prop::sample::select(known), 0..12)
 }

@@ -14,8 +14,8 @@
 //! [`sources`] what it takes from its context; [`Dockerfile::canonical`] is what digests are made of, [`seed`] what the
 //! script made them of whose place this took.
 //!
-//! Stricter than Docker, on purpose: text behind a JSON form (engines differ in what they make of it), `COPY --from` a later
-//! stage (engines differ, too), unknown instructions behind ONBUILD, flags of ARG and STOPSIGNAL, a RUN without a command.
+//! Stricter than some engine, on purpose: text behind a JSON form, `COPY --from` a later stage, two stages of one name (engines
+//! differ in what they make of these), unknown instructions behind ONBUILD, flags of ARG and STOPSIGNAL, a RUN without a command.
 
 pub mod arguments;
 pub mod bases;
@@ -91,11 +91,20 @@ impl Dockerfile {
             // Whether something stands above the first FROM is told once.
             let outside = stages.is_empty() && std::mem::take(&mut first);
             match read {
-                Some(Read::From(from)) => stages.push(Stage {
-                    index: stages.len(),
-                    from,
-                    instructions: Vec::new(),
-                }),
+                Some(Read::From(from)) => {
+                    if let Some(twice) = stages
+                        .iter()
+                        .find(|stage| from.name.is_some() && stage.name() == from.name.as_deref())
+                    {
+                        let problem = format!("{} stands twice, on {} first", twice.title(), twice.from.lines);
+                        problems.push(Problem::new(lines, problem).hint("give it another name"));
+                    }
+                    stages.push(Stage {
+                        index: stages.len(),
+                        from,
+                        instructions: Vec::new(),
+                    });
+                }
                 Some(Read::Other(kind)) => match stages.last_mut() {
                     Some(stage) => stage.instructions.push(Instruction { lines, kind }),
                     None if matches!(kind, Kind::Arg(_)) => {
@@ -152,7 +161,7 @@ impl Dockerfile {
         self.stages.last().expect("parse refuses a file without stages")
     }
 
-    /// The stage of a name, or of a number; the latest where a name stands twice.
+    /// The stage of a name, or of a number.
     pub fn stage(&self, name: &str) -> Option<&Stage> {
         let name = name.to_lowercase();
         let named = self.stages.iter().rev().find(|stage| stage.name() == Some(&name));

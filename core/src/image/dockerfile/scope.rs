@@ -1,11 +1,12 @@
 //! Variables along the instructions of a stage: what ARG and ENV set, and every instruction with them filled in.
 //!
-//! An ENV always wins over an ARG of the same name. Values of one ENV instruction see what was set before it, not each
+//! An ENV always wins over an ARG of the same name, as Docker's documentation, its classic builder and Podman have it; for
+//! `BuildKit` an ARG below the ENV wins. Values of one ENV instruction see what was set before it, not each
 //! other. In RUN, CMD, ENTRYPOINT, HEALTHCHECK, SHELL and ONBUILD nothing is filled in: there a shell does it, or the image
 //! that is built on this one.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::arguments::{Arguments, Globals};
 use super::expand::{BadWord, Lexer, Variables};
@@ -20,9 +21,11 @@ pub struct Scope<'a> {
     lexer: Lexer,
     environment: BTreeMap<String, String>,
     declared: BTreeMap<String, Option<String>>,
+    /// Names of ARGs that stand below an ENV of that name.
+    disputed: BTreeSet<String>,
 }
 
-/// A scope, and whether it was asked for a variable that neither ARG nor ENV names.
+/// A scope, and whether it was asked for a variable that neither ARG nor ENV names, or of which engines differ.
 struct Watched<'s, 'a> {
     scope: &'s Scope<'a>,
     missed: Cell<bool>,
@@ -30,7 +33,9 @@ struct Watched<'s, 'a> {
 
 impl Variables for Watched<'_, '_> {
     fn get(&self, name: &str) -> Option<&str> {
-        if !self.scope.environment.contains_key(name) && !self.scope.declared.contains_key(name) {
+        let scope = self.scope;
+        let known = scope.environment.contains_key(name) || scope.declared.contains_key(name);
+        if !known || scope.disputed.contains(name) {
             self.missed.set(true);
         }
         self.scope.get(name)
@@ -60,6 +65,7 @@ impl<'a> Scope<'a> {
             lexer: Lexer::new(escape),
             environment: environment.into_iter().collect(),
             declared: BTreeMap::new(),
+            disputed: BTreeSet::new(),
         }
     }
 
@@ -88,8 +94,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// As [`fill`](Self::fill); beside it, whether it refers to a variable that neither ARG nor ENV names: what that is, only
-    /// the base says.
+    /// As [`fill`](Self::fill); beside it, whether that is uncertain: it refers to a variable that neither ARG nor ENV names,
+    /// so that the base decides, or to one that both do, so that the engine decides.
     pub(super) fn fill_watched(&self, text: &str, lines: Lines) -> Result<(String, bool), Problem> {
         let watched = Watched {
             scope: self,
@@ -127,6 +133,7 @@ impl<'a> Scope<'a> {
                 let pairs = self.pairs(pairs, lines)?;
                 for pair in &pairs {
                     self.environment.insert(pair.name.clone(), pair.value.clone());
+                    self.disputed.remove(&pair.name);
                 }
                 Kind::Env(pairs)
             }
@@ -173,6 +180,9 @@ impl<'a> Scope<'a> {
                 (None, None) => self.globals.get(&argument.name).map(str::to_owned),
             };
             self.declared.insert(argument.name.clone(), value.clone());
+            if self.environment.contains_key(&argument.name) {
+                self.disputed.insert(argument.name.clone());
+            }
             found.push(Argument {
                 name: argument.name.clone(),
                 default: value,

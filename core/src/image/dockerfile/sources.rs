@@ -33,7 +33,7 @@ pub enum What {
     Pattern(String),
     /// Something that ADD fetches: http, https, git, ssh.
     Address(String),
-    /// Everything: a variable of the path is known only to the base.
+    /// Everything: a variable of the path is known only to the base, or engines differ in what it is.
     Everything {
         /// The path as it is written.
         written: String,
@@ -184,7 +184,8 @@ mod tests {
     #[case("ARG d=src\nCOPY $d/a /x", "path src/a")]
     #[case("ENV d=src e=$d\nCOPY ${d}/a$e /x", "path src/a")]
     #[case("ARG d=arg\nENV d=env\nCOPY $d /x", "path env")]
-    #[case("ENV d=env\nARG d=arg\nCOPY $d /x", "path env")]
+    #[case("ENV d=env\nARG d=arg\nCOPY $d /x", "everything env")]
+    #[case("ENV d=env\nARG d=arg\nENV d=more\nCOPY $d /x", "path more")]
     #[case("ARG given=a\nCOPY $given /x", "path yes")]
     #[case("ARG none\nCOPY a$none /x", "path a")]
     #[case("COPY $HOME/a /x", "everything /a")]

@@ -270,6 +270,7 @@ fn triggers() {
 #[case("FROM\n", "line 1: FROM : one word is expected, or three")]
 #[case("FROM a b\n", "line 1: FROM a b: one word")]
 #[case("FROM a AS 1\n", "line 1: '1' is no name of a stage")]
+#[case("FROM a AS b\nFROM c AS B\n", "line 2: stage b stands twice, on line 1 first")]
 #[case("FROM a AS b/c\n", "line 1: 'b/c' is no name of a stage")]
 #[case("FROM ${x\n", "line 1: in ${x: '${x' without")]
 #[case("FROM a\nCOPI x y\n", "line 2: 'COPI' is no instruction")]
