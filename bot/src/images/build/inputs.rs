@@ -1,8 +1,7 @@
 //! What counts for an image: everything that can change it, as one list with one digest.
 //!
 //! That is: the Dockerfile after parsing, every base in order (ours by the digest of the image that is there, foreign ones by their pin or by what
-//! is there), build arguments that it declares, platform, target, user, labels and network that were asked for, packages of our
-//! repositories, extra files, the executable with its libraries, `.pre` with what it made, and what COPY and ADD take of the context.
+//! is there), build arguments that it declares, platform, target, user, labels that were asked for, packages of our repositories, extra files, the executable with its libraries, `.pre` with what it made, and what COPY and ADD take of the context.
 //!
 //! A look runs nothing. What `.pre` made stands on the image as one digest, and counts as it stands there while the script itself is
 //! the same; a build runs it, and counts what it made.
@@ -130,11 +129,7 @@ pub fn count(
             Digest::of(value.as_bytes()),
         ));
     }
-    list.extend(
-        what.network
-            .iter()
-            .map(|network| Input::text(Kind::Option, "--network", network)),
-    );
+    // The network of RUN commands does not count: it comes down to the bases from whatever stands on them.
     if let Some(packages) = &member.request.origin.packages {
         list.extend(packages.lines().map(|line| {
             let (name, version) = line.split_once(' ').unwrap_or((line, ""));
