@@ -17,15 +17,17 @@ use crate::images::build::{self as images, Built};
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one flag each")]
 #[command(after_help = "\
-An image is built only if something differs from what it was made from: the Dockerfile, a base, a file that COPY or ADD names, an
-extra file, the program or one of its libraries, the script FILE.pre, build arguments, platform, target, user. Bases of ours
-(FROM localhost/NAME or windlass/NAME with NAME.docker beside the file) are built first where they need it.
+An image is built only if something differs from what it was made from: the Dockerfile, a base,
+a file that COPY or ADD names, an extra file, the program or one of its libraries, the script
+FILE.pre, build arguments, platform, target, user. Bases of ours (FROM localhost/NAME or
+windlass/NAME with NAME.docker beside the file) are built first where they need it.
 
-Exit codes: 0 built or up to date, 1 failed, 2 usage, 3 no engine, or skipped: FILE with the suffix .pre ended with code 3.
+Exit codes: 0 built or up to date, 1 failed, 2 usage, 3 no engine, or skipped: FILE with the
+suffix .pre ended with code 3.
 
 Examples:
   windlass image build -t tool -f tool.docker --context .
-  windlass image build -t tool -f tool.docker --dry-run        would it be built, and why?
+  windlass image build -t tool -f tool.docker --dry-run    # would it be, and why?
   windlass image build -t debian-arm -f debian-arm.docker -e /usr/bin/qemu-arm-static -u
   windlass image build -t site -f site.docker --context public --output oci:site.oci")]
 pub struct Args {

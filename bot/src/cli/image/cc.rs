@@ -11,7 +11,8 @@ use crate::images::engine::{Afterwards, RunOrder};
 /// Arguments of `windlass image cc`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The compiler runs as the current user, in the current directory, without a terminal. The exit code is its own.
+The compiler runs as the current user, in the current directory, without a terminal. The exit
+code is its own.
 
 Examples:
   windlass image cc -i cross -- -c hello.c -o hello.o

@@ -16,8 +16,9 @@ use crate::images::build::{BuildRequest, plan, record};
 /// Arguments of `windlass image check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without FILE, and without options that say what goes into the image, what counts is how it was built here the last time.
-Nothing is run: what the script FILE.pre made counts as it is recorded on the image, as long as the script is the same.
+Without FILE, and without options that say what goes into the image, what counts is how it was
+built here the last time. Nothing is run: what the script FILE.pre made counts as it is recorded
+on the image, as long as the script is the same.
 
 Exit codes: 0 up to date, 1 not (and what differs), 2 usage, 3 no engine.
 

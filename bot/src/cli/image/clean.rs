@@ -12,8 +12,8 @@ use crate::images::runtime;
 /// Arguments of `windlass image clean`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Containers that run go too, also those of a command that is still waited for. Containers that windlass did not make
-are never touched.
+Containers that run go too, also those of a command that is still waited for. Containers that
+windlass did not make are never touched.
 
 Examples:
   windlass image clean --dry-run

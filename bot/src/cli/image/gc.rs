@@ -16,9 +16,10 @@ use crate::images::runtime;
 /// Arguments of `windlass image gc`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Only images that windlass built are looked at, and none on which a container stands is removed. Of each name the
-newest --keep stay in any case. Of the others all go; with --max-age only those that are older; with --max-size the
-oldest until all of ours together are no larger; with both, what either says.
+Only images that windlass built are looked at, and none on which a container stands is removed.
+Of each name the newest --keep stay in any case. Of the others all go; with --max-age only those
+that are older; with --max-size the oldest until all of ours together are no larger; with both,
+what either says.
 
 Examples:
   windlass image gc --dry-run
@@ -136,10 +137,7 @@ fn plan<'a>(images: &'a [ImageLine], used: &[&str], policy: Policy, now: i64) ->
         });
         rest.extend(group.iter().skip(policy.keep));
     }
-    let in_use = |image: &ImageLine| {
-        used.iter()
-            .any(|id| *id == image.id || (!id.is_empty() && short(id) == short(&image.id)))
-    };
+    let in_use = |image: &ImageLine| used.iter().any(|id| is_same(id, &image.id));
     rest.retain(|image| !in_use(image));
     rest.sort_by_key(|image| (image.created, image.id.clone()));
     let mut total: u64 = images.iter().map(|image| image.size).sum();
@@ -158,6 +156,17 @@ fn plan<'a>(images: &'a [ImageLine], used: &[&str], policy: Policy, now: i64) ->
         }
     }
     removals
+}
+
+/// The fewest digits that stand for an image.
+const ID_DIGITS: usize = 12;
+
+/// Whether two ids are one image's: engines leave the algorithm out, or the end.
+fn is_same(one: &str, other: &str) -> bool {
+    let bare = |id| str::strip_prefix(id, "sha256:").unwrap_or(id);
+    let (one, other) = (bare(one), bare(other));
+    let begins = |long: &str, start: &str| start.len() >= ID_DIGITS && long.starts_with(start);
+    begins(one, other) || begins(other, one)
 }
 
 #[cfg(test)]
@@ -198,6 +207,9 @@ mod tests {
         assert_eq!(gone(&images, &[], Policy { keep: 2, ..ALL }), [10]);
         assert_eq!(gone(&images, &[], Policy { keep: 0, ..ALL }), [1, 10, 20, 30]);
         assert_eq!(gone(&images, &[&images[0].id], ALL), [20], "a container stands on it");
+        let digits = images[1].id.trim_start_matches("sha256:");
+        assert_eq!(gone(&images, &[digits], ALL), [10], "the engine names no algorithm");
+        assert_eq!(gone(&images, &["sha256:", ""], ALL), [10, 20], "no id is nobody's");
         assert_eq!(
             gone(
                 &images,

@@ -34,8 +34,9 @@ use crate::images::engine::{
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "\
-Engines are looked for in this order: --host, CONTAINER_HOST, DOCKER_HOST; podman's sockets, podman started for the
-time of the command; docker's current context, docker's sockets. `windlass image probe` shows which it is.
+Engines are looked for in this order: --host, CONTAINER_HOST, DOCKER_HOST; podman's sockets,
+podman started for the time of the command; docker's current context, docker's sockets.
+`windlass image probe` shows which it is.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 no engine; `run` and `cc` end with the command's own."
 )]

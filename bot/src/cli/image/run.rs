@@ -16,8 +16,9 @@ use crate::stop::Stopping;
 /// Arguments of `windlass image run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The exit code is the command's own. Standard input reaches the command when it is a pipe or a file, or with -i.
-SIGINT, SIGTERM and SIGHUP remove the container. An image that is not there is pulled when its name has a registry.
+The exit code is the command's own. Standard input reaches the command when it is a pipe or a
+file, or with -i. SIGINT, SIGTERM and SIGHUP remove the container. An image that is not there is
+pulled when its name has a registry.
 
 Examples:
   windlass image run tools make check

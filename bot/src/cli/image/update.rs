@@ -15,7 +15,8 @@ use crate::images::build::user::User;
 /// Arguments of `windlass image update`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The image keeps its name and carries another checksum: `windlass image check` says that it was changed, and a build makes it anew.
+The image keeps its name and carries another checksum: `windlass image check` says that it was
+changed, and a build makes it anew.
 
 Examples:
   windlass image update debian-arm --executable /usr/bin/qemu-arm-static
