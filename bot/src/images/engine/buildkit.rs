@@ -20,7 +20,7 @@ const MOST_STEPS: usize = 10_000;
 #[derive(Clone, PartialEq, prost::Message)]
 struct Status {
     #[prost(message, repeated, tag = "1")]
-    vertexes: Vec<Vertex>,
+    vertices: Vec<Vertex>,
     #[prost(message, repeated, tag = "3")]
     logs: Vec<VertexLog>,
 }
@@ -70,7 +70,7 @@ impl Trace {
         else {
             return;
         };
-        for vertex in &status.vertexes {
+        for vertex in &status.vertices {
             let name = windlass_core::escape::escaped(&vertex.name);
             if vertex.started.is_some() && self.begun.len() < MOST_STEPS && self.begun.insert(vertex.digest.clone()) {
                 // What BuildKit does for itself is of no interest to anybody.
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn output_stands_under_its_step() {
         let status = Status {
-            vertexes: vec![Vertex {
+            vertices: vec![Vertex {
                 digest: "d".into(),
                 name: "[1/2] RUN make".into(),
                 started: Some(Time {}),
