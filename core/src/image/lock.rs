@@ -33,7 +33,9 @@ pub struct Lock(BTreeMap<ImageName, Digest>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadLock {
     /// It is no TOML, or has other keys.
-    #[error("{FILE_NAME} cannot be read: {0}\n\nhint: `windlass image lock update` writes it anew")]
+    #[error(
+        "{FILE_NAME} cannot be read: {0}\n\nhint: mend it, or remove it: `windlass image lock update` writes a new one"
+    )]
     Unreadable(String),
     /// A later release wrote it.
     #[error("{FILE_NAME} has version {0}, and this program knows version {VERSION}\n\nhint: take the newer program")]

@@ -8,6 +8,7 @@ mod fetch;
 mod gc;
 mod graph;
 mod images;
+mod lock;
 mod order;
 mod probe;
 mod run;
@@ -89,6 +90,8 @@ pub enum Action {
     Update(update::Args),
     /// Show which image stands on which, what is stale, and because of what
     Graph(graph::Args),
+    /// Pin foreign bases to what their registries have now
+    Lock(lock::Args),
     /// Show which engine is taken; exit code 1 when there is none
     Probe(probe::Args),
     /// Run a command in an image; the exit code is the command's
@@ -113,6 +116,7 @@ impl Run for Args {
             Action::Check(args) => check::check(context, common, &args),
             Action::Update(args) => update::update(context, common, args),
             Action::Graph(args) => graph::graph(context, common, &args),
+            Action::Lock(args) => lock::lock(context, common, &args),
             Action::Probe(args) => probe::probe(context, common, &args),
             Action::Run(args) => run::run(context, common, *args),
             Action::Cc(args) => cc::cc(context, common, args),
