@@ -69,6 +69,11 @@ fn lacking() -> Option<String> {
 impl Yard {
     /// Images: `web` with breeze, `app` on top of it, `other` with gust. `host` is the engine's address.
     fn new(host: &str) -> anyhow::Result<Self> {
+        Self::built_by("auto", host)
+    }
+
+    /// The same images, built by what the configuration names.
+    fn built_by(engine: &str, host: &str) -> anyhow::Result<Self> {
         let registry = Registry::start_with_password()?;
         let place = format!("{}/team", registry.address());
         let mut images = PathBuf::new();
@@ -95,7 +100,7 @@ impl Yard {
                 let dockerfile = image(&images, name, from)?;
                 writeln!(
                     config,
-                    "[[image]]\nname = \"{name}\"\ndockerfile = \"{}\"\nregistry = \"{place}\"\npackages = [{packages}]\n\
+                    "[[image]]\nname = \"{name}\"\ndockerfile = \"{}\"\nregistry = \"{place}\"\npackages = [{packages}]\nengine = \"{engine}\"\n\
                      repositories = [\"main\"]\narchitecture = \"x86_64\"",
                     dockerfile.display()
                 )?;
@@ -192,6 +197,7 @@ impl Yard {
 }
 
 fn write_login(file: &Path, registry: &str) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
     let auth = Cmd::new("base64")
         .arg("-w0")
         .stdin(format!("{USER}:{PASSWORD}"))
@@ -200,6 +206,7 @@ fn write_login(file: &Path, registry: &str) -> anyhow::Result<()> {
         .line();
     let json = serde_json::json!({ "auths": { registry: { "auth": auth } } });
     std::fs::write(file, json.to_string())?;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))?;
     Ok(())
 }
 
@@ -274,6 +281,23 @@ fn a_package_lands_and_exactly_the_images_that_install_it_are_built_pushed_and_r
             .get(&format!("/v2/team/web/manifests/{digest}"))?
             .is_object()
     );
+    // What the registry says of it: how it was made, and what is in it.
+    let (digits, built) = (digest.trim_start_matches("sha256:"), &shown["image_built"]);
+    let index = yard.registry.get(&format!("/v2/team/web/manifests/sha256-{digits}"))?;
+    let beside = index["manifests"].as_array().context("referrers")?;
+    let mut kinds: Vec<(&Value, &Value)> = beside
+        .iter()
+        .map(|one| (&one["artifactType"], &one["digest"]))
+        .collect();
+    kinds.sort_by_key(|(kind, _)| kind.as_str());
+    assert_eq!(
+        kinds,
+        [
+            (&serde_json::json!("application/spdx+json"), &built["sbom"]),
+            (&serde_json::json!("application/vnd.in-toto+json"), &built["provenance"]),
+        ],
+        "{index}"
+    );
     let told = yard.world.admin(&["task", "show", &first.to_string()])?.ok()?.out();
     assert!(told.contains(&format!("it caused job {id}, image web: done")), "{told}");
     let log = yard.log(id);
@@ -293,6 +317,37 @@ fn a_package_lands_and_exactly_the_images_that_install_it_are_built_pushed_and_r
     assert_eq!(yard.runs(&podman, "web", "/usr/bin/breeze")?, "breeze 1.1-alt1");
     assert_eq!(yard.runs(&podman, "app", "/usr/bin/breeze")?, "breeze 1.1-alt1");
     assert!(docker.containers()?.is_empty(), "no container stays");
+    Ok(())
+}
+
+#[test]
+fn without_an_engine_images_are_built_and_pushed_and_run_elsewhere() -> anyhow::Result<()> {
+    if let Some(why) = lacking() {
+        skipped(&why);
+        return Ok(());
+    }
+    let yard = Yard::built_by("none", "unix:///nowhere/engine.sock")?;
+    let podman = Engine::start_with(
+        Kind::Podman,
+        &Setup {
+            plain_registries: vec![yard.registry.address()],
+            ..Setup::default()
+        },
+    )?;
+    let breeze = yard.source("breeze")?;
+    let first = yard.lands(&breeze, "breeze", "1.0-alt1")?;
+    yard.all_done(first)?;
+    assert_eq!(yard.runs(&podman, "web", "/usr/bin/breeze")?, "breeze 1.0-alt1");
+    assert_eq!(yard.runs(&podman, "app", "/usr/bin/breeze")?, "breeze 1.0-alt1");
+    for row in yard.jobs_of(first)? {
+        let built = yard.job(row["id"].as_u64().context("a number")?)?["image_built"].clone();
+        assert_eq!(
+            built["packages"],
+            serde_json::json!(["breeze-1.0-alt1.noarch"]),
+            "{built}"
+        );
+        assert!(built["sbom"].is_string() && built["provenance"].is_string(), "{built}");
+    }
     Ok(())
 }
 
@@ -393,6 +448,9 @@ fn killed_at_every_point_a_job_is_done_and_recorded_once() -> anyhow::Result<()>
         let done = yard.reaches(id, "done").with_context(|| point.to_owned())?;
         let packages = serde_json::json!([format!("gust-{version}.noarch")]);
         assert_eq!(done["image_built"]["packages"], packages, "{point}");
+        // What the killed one had built is taken as it is.
+        let is_built = matches!(point, "job.built" | "job.pushed" | "job.attached");
+        assert_eq!(done["image_built"]["reused"] == true, is_built, "{point}: {done}");
         yard.world.admin(&["journal", "verify"])?.ok()?;
         let rows = yard.world.windlass(["journal", "show", "--json"]).run()?.ok()?.out();
         let recorded = rows

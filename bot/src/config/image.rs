@@ -68,7 +68,7 @@ pub enum EngineChoice {
 pub struct Registry {
     /// Its host, with the port where it is none of the usual ones.
     pub host: String,
-    /// A file with credentials, as `docker login` and `podman login` write it.
+    /// A file with credentials, as `docker login` and `podman login` write it. Nobody but the bot may read it (mode 600).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<PathBuf>,
     /// Whether it speaks plain HTTP.

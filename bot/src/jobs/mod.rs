@@ -1,18 +1,19 @@
 //! Jobs: what is done after something landed.
 //!
 //! ```text
-//!   a commit ──causes──▶ events in its own batch ──▶ world ──core::job::plan──▶ runner ──▶ image: build, look, push, state
+//!   a commit ──causes──▶ events in its own batch ──▶ world ──core::job::plan──▶ runner ──▶ image: build, look, push, say what it is
 //! ```
 //! [`Causes`] says what a generation makes stale; it goes on record with the generation itself. [`JobRunner`] does what is on record.
 //! Where a job stands only the journal knows: a bot that is killed leaves leases, which the next one takes back at its start.
 
 mod causes;
-mod context;
 mod image;
 mod logs;
 mod packages;
 mod pinned;
+mod place;
 mod runner;
+mod statements;
 mod trouble;
 
 pub use causes::{Causes, Consequences};

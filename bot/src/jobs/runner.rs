@@ -26,7 +26,7 @@ use crate::stop::{self, Stop, Stopping};
 use crate::writer::{Handle, State, WriterError};
 
 /// The places at which a test can make the bot die in the middle of a job, in the order in which they are passed.
-pub const POINTS: [&str; 4] = ["job.leased", "job.built", "job.pushed", "job.recorded"];
+pub const POINTS: [&str; 5] = ["job.leased", "job.built", "job.pushed", "job.attached", "job.recorded"];
 
 /// How long the loop waits after its own journal failed.
 const BREATH: Duration = Duration::from_secs(5);
@@ -54,6 +54,7 @@ pub(super) struct Order {
     pub(super) attempt: u32,
     pub(super) kind: JobKind,
     pub(super) tasks: Vec<TaskId>,
+    pub(super) queued: Timestamp,
 }
 
 /// How an attempt ended.
@@ -290,6 +291,7 @@ fn decide(state: &mut State, alive: &BTreeMap<JobId, u32>, policy: Policy) -> Re
                     attempt,
                     kind: job.kind.clone(),
                     tasks: job.tasks.iter().copied().collect(),
+                    queued: job.queued,
                 });
             }
             Action::Wake { at } => decided.wake = Some(at),

@@ -85,7 +85,9 @@ pub async fn prepare(
         .prefix("windlass-build-")
         .tempdir()
         .map_err(BuildError::file(&std::env::temp_dir()))?;
-    if let Outcome::Skipped(why) = pre::run(&request.dockerfile, dir.path(), timeout, say).await? {
+    if let Outcome::Skipped(why) =
+        pre::run_with(&request.dockerfile, dir.path(), &request.environment, timeout, say).await?
+    {
         return Ok(Prepared::Skipped(why));
     }
     Ok(Prepared::Ready(Box::new(gather(member, machine, Some(dir))?)))

@@ -40,6 +40,8 @@ pub struct BuildRequest {
     pub places: Places,
     /// Whether a `.pre` script is run, and for how long.
     pub pre: Pre,
+    /// What a `.pre` script finds in its environment beside ours. It does not count by itself: what the script makes of it does.
+    pub environment: BTreeMap<String, String>,
     /// How much a context may have.
     pub limits: Limits,
     /// For whom and why it is built.
@@ -139,6 +141,7 @@ impl BuildRequest {
             output: None,
             places: Places::default(),
             pre: Pre::default(),
+            environment: BTreeMap::new(),
             limits: Limits::default(),
             origin: Origin::default(),
         }
