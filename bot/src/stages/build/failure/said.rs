@@ -30,6 +30,9 @@ const MEMORY: [&str; 5] = [
     "std::bad_alloc",
 ];
 
+/// What is said where a process was killed and nobody tells why: mostly it is its memory.
+const KILLED: &str = "one of its processes was killed, mostly for its memory: the limit is `memory` in [build]; an administrator can raise it";
+
 /// What a compiler or a linker says of the first thing that is wrong.
 const FIRST: [&str; 3] = [": error: ", ": fatal error: ", ": undefined reference to "];
 
@@ -125,13 +128,17 @@ pub(super) fn read(log: &str, ended: &Ended) -> Said {
         Some(section) => of_section(&lines, section),
         None => of_rpmbuild(&lines),
     };
-    let hint = HINTS
-        .iter()
-        .find(|(needles, _)| {
-            told.iter()
-                .any(|line| needles.iter().any(|needle| line.contains(needle)))
-        })
-        .map(|(_, hint)| *hint);
+    let hint = if told.iter().any(|line| is_kill(line)) {
+        Some(KILLED)
+    } else {
+        HINTS
+            .iter()
+            .find(|(needles, _)| {
+                told.iter()
+                    .any(|line| needles.iter().any(|needle| line.contains(needle)))
+            })
+            .map(|(_, hint)| *hint)
+    };
     Said { how, lines: told, hint }
 }
 
@@ -179,6 +186,15 @@ fn of_rpmbuild(lines: &[&str]) -> Vec<String> {
         told.push(format!("… and {more} lines more"));
     }
     told
+}
+
+/// Whether a shell or a compiler says that a process of its was killed: dash alone on a line, bash with the script's place.
+fn is_kill(line: &str) -> bool {
+    let bash = || {
+        let (place, _) = line.split_once(" Killed ")?;
+        Some(place.contains(": line ") && place.trim_end().ends_with(|last: char| last.is_ascii_digit()))
+    };
+    line.trim() == "Killed" || line.contains("Killed signal terminated program") || bash().unwrap_or(false)
 }
 
 fn is_usual(line: &str) -> bool {
@@ -243,6 +259,21 @@ mod tests {
             ]
         );
         assert!(said.hint.unwrap().contains("%files"));
+    }
+
+    #[test]
+    fn a_kill_that_nobody_explains_is_mostly_memory() {
+        let end = "error: Bad exit status from /var/tmp/rpm-tmp.2 (%build)\n";
+        for line in [
+            "Killed",
+            "/var/tmp/rpm-tmp.2: line 31:    17 Killed                  perl -e 1",
+            "gcc: fatal error: Killed signal terminated program cc1",
+        ] {
+            let said = told(&format!("Executing(%build): x\n+ make\n{line}\n{end}"));
+            assert!(said.hint.is_some_and(|hint| hint.contains("`memory`")), "{line}");
+        }
+        let said = told(&format!("Executing(%build): x\nKilled by the test suite\n{end}"));
+        assert_eq!(said.hint, None);
     }
 
     #[test]
