@@ -197,7 +197,13 @@ fn lies(bench: &Bench) {
         } else {
             let text = failure(result);
             println!("{text}");
-            assert!(text.contains(said), "{lines}\n{text}\n{}", tail(&bench.log(run)));
+            // Podman's volume is root's: there the directories of results cannot be taken away at all.
+            let kept = said.ends_with("is no directory any more") && text.contains("Permission denied");
+            assert!(
+                text.contains(said) || kept,
+                "{lines}\n{text}\n{}",
+                tail(&bench.log(run))
+            );
         }
     }
 }
