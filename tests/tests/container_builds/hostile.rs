@@ -22,7 +22,8 @@ const GREEDY: [(&str, &str, &str); 7] = [
     (
         "bomb() { bomb | bomb & }\nbomb\nwait\nfalse",
         "the limit is `processes` in [build]",
-        "the limit is `processes`",
+        // So many shells may be too much for the memory first.
+        "the limit is `memory`",
     ),
     (
         "perl -e '$x = \"y\" x (1 << 30)'",
@@ -197,13 +198,7 @@ fn lies(bench: &Bench) {
         } else {
             let text = failure(result);
             println!("{text}");
-            // Podman's volume is root's: there the directories of results cannot be taken away at all.
-            let kept = said.ends_with("is no directory any more") && text.contains("Permission denied");
-            assert!(
-                text.contains(said) || kept,
-                "{lines}\n{text}\n{}",
-                tail(&bench.log(run))
-            );
+            assert!(text.contains(said), "{lines}\n{text}\n{}", tail(&bench.log(run)));
         }
     }
 }

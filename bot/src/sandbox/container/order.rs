@@ -43,8 +43,10 @@ pub(super) const PLACE: &str = "/build";
 
 /// Runs a command, as the first process of its container, which is told of all orphans. The end by a signal is told as 64 and more, so
 /// that it is not taken for one that ended the container itself; see [`status`]. All is said by one stream, or it would come in another
-/// order. The limit of core files is set here, because Podman forgets those of its configuration when it is asked for any.
-pub(super) const RUN: &str = "exec 2>&1; ulimit -c 0; \"$@\"; n=$?; [ $n -le 128 ] || n=$((n - 64)); exit $n";
+/// order. The limit of core files is set here, because Podman forgets those of its configuration when it is asked for any. Where memory runs
+/// out the kernel is to end the command and not this shell: that would look as if somebody had ended the container.
+pub(super) const RUN: &str = "exec 2>&1; ulimit -c 0; (echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec \"$@\"); n=$?; \
+                              [ $n -le 128 ] || n=$((n - 64)); exit $n";
 
 /// How a command ended whose container ended so.
 pub(super) fn status(code: i64) -> i64 {
@@ -52,12 +54,10 @@ pub(super) fn status(code: i64) -> i64 {
 }
 
 /// Runs rpm; the packages do not stay, and what it became is kept only if all went well.
-pub(super) const INSTALL: &str =
-    "exec 2>&1; ulimit -c 0; \"$@\"; n=$?; rm -rf /run/packages; [ $n -le 128 ] || n=$((n - 64)); exit $n";
+pub(super) const INSTALL: &str = "exec 2>&1; ulimit -c 0; (echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec \"$@\"); n=$?; rm -rf /run/packages; [ $n -le 128 ] || n=$((n - 64)); exit $n";
 
 /// The same, and the loader learns of new libraries.
-pub(super) const INSTALL_LIBRARIES: &str =
-    "exec 2>&1; ulimit -c 0; \"$@\" && ldconfig; n=$?; rm -rf /run/packages; [ $n -le 128 ] || n=$((n - 64)); exit $n";
+pub(super) const INSTALL_LIBRARIES: &str = "exec 2>&1; ulimit -c 0; (echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec \"$@\") && ldconfig; n=$?; rm -rf /run/packages; [ $n -le 128 ] || n=$((n - 64)); exit $n";
 
 /// What keeps a build's file system while no command runs.
 const WAIT: &str = "while :; do sleep 3600; done";

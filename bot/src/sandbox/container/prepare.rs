@@ -24,9 +24,9 @@ const SAID: u64 = 256 << 10;
 /// The largest image that is looked at.
 const LARGEST: u64 = 32 << 30;
 
-/// Directories that builds need.
+/// Directories that builds need. Podman gives the volume the owner and the mode of the directory that it is mounted on.
 const DIRECTORIES: [(&str, u32); 10] = [
-    ("build", 0o755),
+    ("build", 0o777),
     ("etc", 0o755),
     ("etc/ld.so.conf.d", 0o755),
     ("etc/rpm", 0o755),
