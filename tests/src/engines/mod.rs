@@ -116,7 +116,8 @@ impl Engine {
             Kind::Podman => podman::command(&place, &socket, setup)?,
         };
         let log = place.join("log");
-        let daemon = Daemon::start(&command, &log)?;
+        // Podman's runtime leaves a note where the service was started when memory runs out.
+        let daemon = Daemon::start(&command.dir(&place), &log)?;
         let mut engine = Self {
             kind,
             socket,
