@@ -24,9 +24,9 @@ HOME=$PWD/home; export HOME
 mkdir \"$HOME\"
 echo '%_dbpath /usr/lib/sysimage/rpm' > \"$HOME/.rpmmacros\"
 dnf -y --quiet --installroot=\"$PWD/root\" --releasever=1 --nogpgcheck --setopt=reposdir=/dev/null \\
-    --setopt=cachedir=/cache --setopt=logdir=/cache --setopt=install_weak_deps=False \\
+    --setopt=cachedir=\"$PWD/cache\" --setopt=logdir=\"$PWD/cache\" --setopt=install_weak_deps=False \\
     --repofrompath=ours,\"file://$WINDLASS_REPOSITORY_DIR\" --repo=ours install $WINDLASS_PACKAGES
-rm -rf \"$HOME\" root/cache
+rm -rf \"$HOME\" cache
 ";
 
 /// A package with a program that says its version; it needs a shell that the image has.
