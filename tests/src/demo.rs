@@ -1,4 +1,4 @@
-//! The demonstration's packages, which lie in `templates/demo`: their versions, and laying one of them out.
+//! The demonstration's packages and its container image, which lie in `templates/demo`: their versions, and laying one of them out.
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,16 @@ pub fn lay_out(package: &str, version: &str, into: &Path) -> anyhow::Result<()> 
     for older in versions.iter().filter(|older| older.as_str() <= version) {
         copy(&folder(package)?.join(older), into)?;
     }
+    Ok(())
+}
+
+/// Puts the files of the container image into a folder, for a server that lies in `server`.
+pub fn lay_out_image(into: &Path, server: &Path) -> anyhow::Result<()> {
+    copy(&folder("image")?, into)?;
+    let script = into.join("Dockerfile.pre");
+    let text = std::fs::read_to_string(&script)?;
+    // Written to, not replaced: its mode stays.
+    std::fs::write(&script, text.replace("/srv/windlass", &server.to_string_lossy()))?;
     Ok(())
 }
 

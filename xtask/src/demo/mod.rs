@@ -4,6 +4,7 @@
 //! goes at the end unless it is to stay.
 
 mod client;
+mod image;
 mod interrupt;
 mod place;
 mod server;
@@ -45,7 +46,7 @@ pub(crate) struct Args {
 type StepOf = fn(&mut Place) -> anyhow::Result<()>;
 
 /// The steps, in order.
-const STEPS: [StepOf; 10] = [
+const STEPS: [StepOf; 11] = [
     server::set_up,
     server::people,
     tasks::library,
@@ -55,6 +56,7 @@ const STEPS: [StepOf; 10] = [
     tasks::repair,
     tasks::together,
     tasks::approval,
+    image::follows,
     client::install,
 ];
 
@@ -114,7 +116,7 @@ fn play(place: &mut Place) -> anyhow::Result<()> {
 /// What it came to.
 fn ending(seconds: f64) -> String {
     format!(
-        "\n{}\nDone in {seconds:.0} s: five tasks landed, one of them at its second try; one push was refused; a client has what landed.\n\n\
+        "\n{}\nDone in {seconds:.0} s: five tasks landed, one of them at its second try; one push was refused; an image and a client have what landed.\n\n\
          Where to look next:\n\
          \x20 README.md                 a server of your own, by hand, in ten commands\n\
          \x20 ssh windlass help         all that a packager can ask (windlass help: all that an administrator can)\n\

@@ -24,7 +24,9 @@ pub(super) const PEOPLE: [(&str, &str, &str); 3] = [
 ];
 
 /// What the demonstration makes in its folder.
-const MADE: [&str; 9] = ["srv", "sshd", "bin", "alice", "bob", "carol", "client", "as", "start"];
+const MADE: [&str; 10] = [
+    "srv", "image", "sshd", "bin", "alice", "bob", "carol", "client", "as", "start",
+];
 
 /// The folder, and what runs in it until this is dropped.
 pub(super) struct Place {

@@ -2,6 +2,7 @@
 
 use windlass_tests::settings;
 
+use super::image;
 use super::place::Place;
 use super::show::Keep;
 
@@ -19,6 +20,7 @@ pub(super) fn set_up(place: &mut Place) -> anyhow::Result<()> {
     )?;
     let listen = format!("\"127.0.0.1:{}\"", place.port);
     settings::set(&place.config(), "http", "listen", &listen)?;
+    image::configure(place)?;
     place.ok("admin", "windlass repo init", Keep::All)?;
     place.start_bot()?;
     place.start_sshd()
