@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use windlass_core::hex::hex;
-use windlass_core::image::dockerfile::instruction::{Source, Transfer};
+use windlass_core::image::dockerfile::instruction::{Instruction, Source, Transfer};
+use windlass_core::image::dockerfile::seed;
 use windlass_core::image::dockerfile::sources::What;
-use windlass_core::image::dockerfile::{Kind, seed};
 use windlass_core::image::{ImageName, label};
 
 use super::context::{self, Context, Prepared};
@@ -218,24 +218,10 @@ fn builder(member: &Member) -> Builder {
             .flat_map(|stage| &stage.instructions)
     };
     let modern = member.file.directives.syntax.is_some()
-        || instructions().any(|instruction| match &instruction.kind {
-            Kind::Run(run) => !(run.mounts.is_empty() && run.heredocs.is_empty()),
-            Kind::Copy(copy) => is_modern(&copy.transfer),
-            Kind::Add(add) => is_modern(&add.transfer),
-            Kind::Arg(_)
-            | Kind::Cmd(_)
-            | Kind::Entrypoint(_)
-            | Kind::Env(_)
-            | Kind::Expose(_)
-            | Kind::Healthcheck(_)
-            | Kind::Label(_)
-            | Kind::Maintainer(_)
-            | Kind::Onbuild(_)
-            | Kind::Shell(_)
-            | Kind::Stopsignal(_)
-            | Kind::User(_)
-            | Kind::Volume(_)
-            | Kind::Workdir(_) => false,
+        || instructions().any(|Instruction { kind, .. }| {
+            let run = kind.as_run();
+            run.is_some_and(|run| !(run.mounts.is_empty() && run.heredocs.is_empty()))
+                || kind.transfer().is_some_and(is_modern)
         });
     let sources = member.file.context_sources(&member.arguments).unwrap_or_default();
     let all = sources.iter().any(|source| match &source.what {

@@ -269,43 +269,23 @@ impl Dockerfile {
 
 /// The instructions that a stage has for those built on it.
 pub(super) fn triggers(stage: &Stage) -> Vec<(Lines, &Kind)> {
-    let mut found = Vec::new();
-    for Instruction { lines, kind } in &stage.instructions {
-        if let Kind::Onbuild(trigger) = kind {
-            found.push((*lines, trigger.kind.as_ref()));
-        }
-    }
-    found
+    stage
+        .instructions
+        .iter()
+        .filter_map(|Instruction { lines, kind }| Some((*lines, kind.as_onbuild()?.kind.as_ref())))
+        .collect()
 }
 
 /// What an instruction takes files from.
 fn taken_from(kind: &Kind) -> Vec<(By, &str)> {
-    match kind {
-        Kind::Copy(copy) => copy.from.iter().map(|from| (By::CopyFrom, from.as_str())).collect(),
-        Kind::Run(run) => {
-            let mounts = run.mounts.iter().filter(|mount| mount.kind != MountKind::Tmpfs);
-            mounts
-                .filter_map(|mount| mount.from.as_deref())
-                .filter(|from| *from != "scratch")
-                .map(|from| (By::MountFrom, from))
-                .collect()
-        }
-        Kind::Add(_)
-        | Kind::Arg(_)
-        | Kind::Cmd(_)
-        | Kind::Entrypoint(_)
-        | Kind::Env(_)
-        | Kind::Expose(_)
-        | Kind::Healthcheck(_)
-        | Kind::Label(_)
-        | Kind::Maintainer(_)
-        | Kind::Onbuild(_)
-        | Kind::Shell(_)
-        | Kind::Stopsignal(_)
-        | Kind::User(_)
-        | Kind::Volume(_)
-        | Kind::Workdir(_) => Vec::new(),
-    }
+    let copied = kind.as_copy().and_then(|copy| copy.from.as_deref());
+    let mounts = kind.as_run().map_or(&[][..], |run| &run.mounts).iter();
+    let mounted = mounts
+        .filter(|mount| mount.kind != MountKind::Tmpfs)
+        .filter_map(|mount| mount.from.as_deref())
+        .filter(|from| *from != "scratch");
+    let copied = copied.into_iter().map(|from| (By::CopyFrom, from));
+    copied.chain(mounted.map(|from| (By::MountFrom, from))).collect()
 }
 
 fn image(name: &str, lines: Lines) -> Result<Ground, Problem> {

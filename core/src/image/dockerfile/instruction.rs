@@ -80,6 +80,36 @@ impl Kind {
             Self::Workdir(_) => "WORKDIR",
         }
     }
+
+    /// What it says as an `ADD`, where it is one.
+    pub fn as_add(&self) -> Option<&Add> {
+        if let Self::Add(add) = self { Some(add) } else { None }
+    }
+
+    /// What it says as a `COPY`, where it is one.
+    pub fn as_copy(&self) -> Option<&Copy> {
+        if let Self::Copy(copy) = self { Some(copy) } else { None }
+    }
+
+    /// What it says as an `ONBUILD`, where it is one.
+    pub fn as_onbuild(&self) -> Option<&Trigger> {
+        if let Self::Onbuild(trigger) = self {
+            Some(trigger)
+        } else {
+            None
+        }
+    }
+
+    /// What it says as a `RUN`, where it is one.
+    pub fn as_run(&self) -> Option<&Run> {
+        if let Self::Run(run) = self { Some(run) } else { None }
+    }
+
+    /// What it copies where to, where it is a `COPY` or an `ADD`.
+    pub fn transfer(&self) -> Option<&Transfer> {
+        let added = self.as_add().map(|add| &add.transfer);
+        added.or_else(|| self.as_copy().map(|copy| &copy.transfer))
+    }
 }
 
 /// All names of instructions.

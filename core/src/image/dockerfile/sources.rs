@@ -5,7 +5,7 @@
 
 use super::arguments::Arguments;
 use super::bases::{Ground, triggers};
-use super::instruction::{Instruction, Kind, MountKind, Source, Transfer};
+use super::instruction::{Instruction, Kind, MountKind, Source};
 use super::problem::{Lines, Problems};
 use super::read::is_address;
 use super::scope::Scope;
@@ -66,53 +66,32 @@ impl Dockerfile {
             let own = stage.instructions.iter();
             let own = own.map(|Instruction { lines, kind }| (*lines, kind));
             for (lines, kind) in triggered.into_iter().chain(own) {
-                let mut add = |by, what| {
+                let mut add = |what| {
                     found.push(ContextSource {
                         lines,
-                        by,
+                        by: kind.name(),
                         stage: stage.index,
                         what,
                     });
                 };
-                let transfer = match kind {
-                    Kind::Copy(copy) if copy.from.is_none() => Some(("COPY", &copy.transfer)),
-                    Kind::Add(transfer) => Some(("ADD", &transfer.transfer)),
-                    Kind::Run(run) => {
-                        for mount in &run.mounts {
-                            if mount.from.is_none() && matches!(mount.kind, MountKind::Bind | MountKind::Open) {
-                                let path = mount.source.as_deref().unwrap_or(".");
-                                add("RUN", of(path, path.contains('$'), false));
-                            }
-                        }
-                        None
+                for mount in kind.as_run().map_or(&[][..], |run| &run.mounts) {
+                    if mount.from.is_none() && matches!(mount.kind, MountKind::Bind | MountKind::Open) {
+                        let path = mount.source.as_deref().unwrap_or(".");
+                        add(of(path, path.contains('$'), false));
                     }
-                    Kind::Arg(_) | Kind::Env(_) => {
-                        if let Err(problem) = scope.kind(kind, lines) {
-                            problems.push(problem);
-                        }
-                        None
-                    }
-                    Kind::Copy(_)
-                    | Kind::Cmd(_)
-                    | Kind::Entrypoint(_)
-                    | Kind::Expose(_)
-                    | Kind::Healthcheck(_)
-                    | Kind::Label(_)
-                    | Kind::Maintainer(_)
-                    | Kind::Onbuild(_)
-                    | Kind::Shell(_)
-                    | Kind::Stopsignal(_)
-                    | Kind::User(_)
-                    | Kind::Volume(_)
-                    | Kind::Workdir(_) => None,
-                };
-                let Some((by, Transfer { sources, .. })) = transfer else {
+                }
+                if matches!(kind, Kind::Arg(_) | Kind::Env(_))
+                    && let Err(problem) = scope.kind(kind, lines)
+                {
+                    problems.push(problem);
+                }
+                if kind.as_copy().is_some_and(|copy| copy.from.is_some()) {
                     continue;
-                };
-                for source in sources {
+                }
+                for source in kind.transfer().map_or(&[][..], |transfer| &transfer.sources) {
                     let Source::Path(written) = source else { continue };
                     match scope.fill_watched(written, lines) {
-                        Ok((path, missed)) => add(by, of(&path, missed, by == "ADD")),
+                        Ok((path, missed)) => add(of(&path, missed, kind.as_add().is_some())),
                         Err(problem) => problems.push(problem),
                     }
                 }

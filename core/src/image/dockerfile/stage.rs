@@ -1,6 +1,6 @@
 //! A stage: a FROM and what follows it.
 
-use super::instruction::{CommandLine, Instruction, Kind, Run};
+use super::instruction::{CommandLine, Instruction, Run};
 use super::problem::Lines;
 
 /// The line with which a stage begins.
@@ -45,25 +45,7 @@ impl Stage {
     pub fn runs(&self) -> impl Iterator<Item = (Lines, &Run)> {
         self.instructions
             .iter()
-            .filter_map(|instruction| match &instruction.kind {
-                Kind::Run(run) => Some((instruction.lines, run)),
-                Kind::Add(_)
-                | Kind::Arg(_)
-                | Kind::Cmd(_)
-                | Kind::Copy(_)
-                | Kind::Entrypoint(_)
-                | Kind::Env(_)
-                | Kind::Expose(_)
-                | Kind::Healthcheck(_)
-                | Kind::Label(_)
-                | Kind::Maintainer(_)
-                | Kind::Onbuild(_)
-                | Kind::Shell(_)
-                | Kind::Stopsignal(_)
-                | Kind::User(_)
-                | Kind::Volume(_)
-                | Kind::Workdir(_) => None,
-            })
+            .filter_map(|instruction| Some((instruction.lines, instruction.kind.as_run()?)))
     }
 }
 

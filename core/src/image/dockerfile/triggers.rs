@@ -1,39 +1,18 @@
 //! ONBUILD carried out: what an image has for those built on it becomes a part of their Dockerfile.
 
+use super::Dockerfile;
 use super::instruction::Instruction;
 use super::logical;
 use super::problem::Problems;
 use super::read::{self, Read};
-use super::{Dockerfile, Kind};
 use crate::escape::escaped;
 
 impl Dockerfile {
     /// The texts of the ONBUILD instructions of the last stage, as the built image's configuration has them.
     pub fn triggers(&self) -> Vec<&str> {
-        let texts = self
-            .last()
-            .instructions
-            .iter()
-            .filter_map(|instruction| match &instruction.kind {
-                Kind::Onbuild(trigger) => Some(trigger.text.as_str()),
-                Kind::Add(_)
-                | Kind::Arg(_)
-                | Kind::Cmd(_)
-                | Kind::Copy(_)
-                | Kind::Entrypoint(_)
-                | Kind::Env(_)
-                | Kind::Expose(_)
-                | Kind::Healthcheck(_)
-                | Kind::Label(_)
-                | Kind::Maintainer(_)
-                | Kind::Run(_)
-                | Kind::Shell(_)
-                | Kind::Stopsignal(_)
-                | Kind::User(_)
-                | Kind::Volume(_)
-                | Kind::Workdir(_) => None,
-            });
-        texts.collect()
+        let triggers = self.last().instructions.iter();
+        let triggers = triggers.filter_map(|instruction| instruction.kind.as_onbuild());
+        triggers.map(|trigger| trigger.text.as_str()).collect()
     }
 
     /// The file as it is built on an image that has these ONBUILD instructions: they stand at the beginning of the stage of
