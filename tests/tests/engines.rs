@@ -4,9 +4,8 @@ use std::io::{Seek as _, Write as _};
 
 use anyhow::Context as _;
 use windlass::images::engine as found;
-use windlass::images::engine::{
-    Builder, Cause, Choice, EngineBuild, Environment, Login, Logins, Output, RunOrder, Where,
-};
+use windlass::images::engine::{Builder, Cause, Choice, EngineBuild, Environment, Output, RunOrder, Where};
+use windlass::images::logins::{Login, Logins};
 use windlass::images::runtime;
 use windlass::stop;
 use windlass_tests::engines::{self, Engine, Kind, Registry, Setup};

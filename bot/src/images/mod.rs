@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod engine;
+pub mod logins;
 pub mod oci;
 pub mod provenance;
 pub mod registry;

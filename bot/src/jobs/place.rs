@@ -6,7 +6,8 @@ use super::Trouble;
 use super::runner::JobRunner;
 use crate::config::{EngineChoice, Image};
 use crate::images::build::{Layouts, Stock};
-use crate::images::engine::{Choice, Engine, Environment, Logins, Where};
+use crate::images::engine::{Choice, Engine, Environment, Where};
+use crate::images::logins::Logins;
 use crate::images::registry::{Registry, Settings, Transport};
 
 /// Where an image is built.
@@ -64,9 +65,10 @@ pub(super) fn platform(image: &Image, native: &Platform) -> Result<Platform, Tro
 
 /// Who we are to the image's registry.
 pub(super) fn logins(runner: &JobRunner, image: &Image) -> Result<Logins, Trouble> {
-    let known = image.registry_host().and_then(|host| runner.config.registry(host));
+    let host = image.registry_host().unwrap_or_default();
+    let known = runner.config.registry(host);
     match known.and_then(|registry| registry.credentials.as_deref()) {
-        Some(file) => Logins::read(file).map_err(|error| Trouble::lasting(error.to_string())),
+        Some(file) => Logins::ours(file, host).map_err(|error| Trouble::lasting(error.to_string())),
         None => Ok(Logins::default()),
     }
 }

@@ -4,7 +4,8 @@ use std::io::{Seek as _, Write as _};
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use windlass::images::engine::{Cause, EngineError, Login, Logins};
+use windlass::images::engine::{Cause, EngineError};
+use windlass::images::logins::{Login, Logins};
 use windlass::images::runtime;
 use windlass::stop;
 

@@ -25,9 +25,8 @@ use windlass_hooks::settings::Duration;
 
 use super::{Context, Run};
 use crate::exit::{Broken, Exit, Usage};
-use crate::images::engine::{
-    BadLogins, Cause, Choice, Engine, EngineError, Environment, Limits, Logins, NoEngine, Where,
-};
+use crate::images::engine::{Cause, Choice, Engine, EngineError, Environment, Limits, NoEngine, Where};
+use crate::images::logins::{BadLogins, Logins};
 
 /// Arguments of `windlass image`.
 #[derive(Debug, clap::Args)]

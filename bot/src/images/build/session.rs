@@ -16,7 +16,7 @@ use super::lockfile::Pins;
 use super::plan::Now;
 use super::stock::{Stock, Survey};
 use super::{record, taglock};
-use crate::images::engine::Logins;
+use crate::images::logins::Logins;
 use crate::stop::Stopping;
 
 /// Where the talk of builds goes; several may talk at once.

@@ -10,10 +10,11 @@ use serde_json::json;
 use super::buildkit::{self, Trace};
 use super::error::{Cause, EngineError};
 use super::images::ImageFacts;
-use super::login::Logins;
+use super::login;
 use super::messages::{self, Lines};
 use super::request::{Asked, CONTENT_TYPE_NAME, Payload, checked, pieces};
 use super::{Engine, Log};
+use crate::images::logins::Logins;
 use crate::stop::Stopping;
 
 /// Which builder of Docker's is taken.
@@ -220,7 +221,7 @@ impl Engine {
             asked = asked.with("version", "2");
         }
         if !build.logins.is_empty() {
-            asked = asked.header("X-Registry-Config", build.logins.header());
+            asked = asked.header("X-Registry-Config", login::all(&build.logins));
         }
         asked
     }

@@ -52,6 +52,16 @@ impl Environment {
         }
     }
 
+    /// The files with logins to registries, the first to be asked first: the one that is named, podman's, docker's.
+    pub fn login_files(&self) -> impl Iterator<Item = PathBuf> {
+        let files = [
+            self.variable("REGISTRY_AUTH_FILE").map(PathBuf::from),
+            Some(self.runtime_dir().join("containers/auth.json")),
+            self.docker_config().map(|dir| dir.join("config.json")),
+        ];
+        files.into_iter().flatten()
+    }
+
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
     }

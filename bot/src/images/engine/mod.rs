@@ -45,7 +45,6 @@ pub use error::{Cause, EngineError};
 pub use find::{NoEngine, Tried};
 pub use images::{ImageFacts, ImageLine};
 pub use limits::Limits;
-pub use login::{BadLogins, Login, Logins};
 pub use run::RunOrder;
 pub use tls::{BadCertificates, provide as provide_tls};
 

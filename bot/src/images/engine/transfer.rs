@@ -4,10 +4,11 @@ use hyper::Method;
 
 use super::error::EngineError;
 use super::images::{ImageFacts, split};
-use super::login::Logins;
+use super::login;
 use super::messages::{self, Lines, Message};
 use super::request::{Asked, checked, pieces};
 use super::{Engine, Log};
+use crate::images::logins::Logins;
 use crate::stop::Stopping;
 
 impl Engine {
@@ -33,11 +34,9 @@ impl Engine {
             .with("fromImage", image)
             .with("tag", tag)
             .with_some("platform", platform);
-        if let Some(login) = logins.of_image(full) {
-            asked = asked.header(
-                "X-Registry-Auth",
-                login.header(full.split('/').next().unwrap_or_default()),
-            );
+        if let Some(known) = logins.of_image(full) {
+            let registry = full.split('/').next().unwrap_or_default();
+            asked = asked.header("X-Registry-Auth", login::one(known, registry));
         }
         self.transfer(&doing, asked, log, stop, |_| ()).await?;
         // A name with tag and digest is known by its digest only.
@@ -64,7 +63,7 @@ impl Engine {
         // Docker wants the header also from those who have no login.
         let header = logins
             .of(registry)
-            .map_or_else(|| "e30=".to_owned(), |login| login.header(registry));
+            .map_or_else(|| "e30=".to_owned(), |known| login::one(known, registry));
         let path = format!("/images/{repository}/push");
         let asked = Asked::new(Method::POST, path, self.0.limits.silence)
             .with("tag", tag)

@@ -4,6 +4,7 @@ use std::io;
 
 use windlass_core::escape::escaped;
 
+use crate::images::logins::BadLogins;
 use crate::images::oci::OciError;
 
 /// How much of what a registry says is shown.
@@ -79,8 +80,8 @@ pub enum RegistryError {
         subject: String,
     },
     /// The credentials cannot be used.
-    #[error("{0}")]
-    Credentials(String),
+    #[error(transparent)]
+    Credentials(#[from] BadLogins),
     /// What is to be pushed, or where something is pulled to, cannot be used.
     #[error(transparent)]
     Layout(#[from] OciError),

@@ -5,7 +5,6 @@
 //!
 //! Without TLS we speak to this machine only, unless the settings say otherwise.
 
-mod credentials;
 mod error;
 mod http;
 mod images;
@@ -14,11 +13,13 @@ mod referrers;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use oci_client::secrets::RegistryAuth;
 use windlass_core::image::ImageName;
 
 pub use error::RegistryError;
 pub use referrers::{Artifact, Referrer};
 
+use crate::images::logins::Logins;
 use http::Http;
 
 /// How a registry is spoken to.
@@ -71,10 +72,13 @@ pub struct Registry {
 impl Registry {
     /// The registry at `host[:port]`. Nothing is asked yet, but for the file of credentials.
     pub fn new(address: &str, settings: &Settings) -> Result<Self, RegistryError> {
-        let auth = match &settings.credentials {
-            Some(file) => credentials::read(file, address)?,
-            None => oci_client::secrets::RegistryAuth::Anonymous,
+        let logins = match &settings.credentials {
+            Some(file) => Logins::ours(file, address)?,
+            None => Logins::default(),
         };
+        let auth = logins.of(address).map_or(RegistryAuth::Anonymous, |login| {
+            RegistryAuth::Basic(login.user.clone(), login.password.clone())
+        });
         Ok(Self {
             address: address.to_owned(),
             http: Http::new(address, auth, settings)?,
