@@ -16,6 +16,17 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
+/// As [`escaped`], line by line, and not more than `most` bytes of it; an ellipsis says that there was more.
+pub fn escaped_lines(text: &str, most: usize) -> String {
+    let lines: Vec<String> = text.trim_end().lines().map(escaped).collect();
+    let mut text = lines.join("\n");
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
 /// As [`escaped`], for bytes: what is no UTF-8 is written as `\xNN`.
 pub fn escaped_bytes(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
@@ -44,5 +55,12 @@ mod tests {
     fn terminals_are_safe() {
         assert_eq!(escaped("a\u{1b}[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\\u{a}");
         assert_eq!(escaped_bytes(b"J\xf6rg \xc3\xa9"), "J\\xf6rg é");
+    }
+
+    #[test]
+    fn lines_stay_lines_and_are_cut_between_characters() {
+        assert_eq!(escaped_lines("a\r\n\u{1b}b\n\n", 99), "a\n\\u{1b}b");
+        assert_eq!(escaped_lines("éé", 4), "éé");
+        assert_eq!(escaped_lines("éé", 3), "é…");
     }
 }

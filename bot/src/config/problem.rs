@@ -25,11 +25,11 @@ pub struct Problem {
 impl Problem {
     /// A problem at a range of bytes of the text.
     pub fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
-        let start = floor(text, span.start);
+        let start = text.floor_char_boundary(span.start);
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let end = floor(text, span.end).clamp(start, line_end);
+        let end = text.floor_char_boundary(span.end).clamp(start, line_end);
         Self {
             line: before.matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
@@ -45,15 +45,6 @@ impl Problem {
         self.hint = Some(hint.into());
         self
     }
-}
-
-/// The nearest character boundary at or before a byte offset.
-fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 /// All that is wrong with one file; shown with the lines concerned.

@@ -1,6 +1,6 @@
 //! Why an attempt at a job came to nothing, and whether the same may succeed later: decided once, lasting by default.
 
-use windlass_core::escape::escaped;
+use windlass_core::escape::escaped_lines;
 
 /// The longest message that goes on record, in bytes: the log has all of it.
 const LONGEST: usize = 4096;
@@ -18,7 +18,7 @@ impl Trouble {
     /// One that stays as long as nothing is changed.
     pub fn lasting(message: impl AsRef<str>) -> Self {
         Self {
-            message: shown(message.as_ref()),
+            message: escaped_lines(message.as_ref(), LONGEST),
             transient: false,
         }
     }
@@ -26,7 +26,7 @@ impl Trouble {
     /// One that may pass: something is away, full or slow.
     pub fn transient(message: impl AsRef<str>) -> Self {
         Self {
-            message: shown(message.as_ref()),
+            message: escaped_lines(message.as_ref(), LONGEST),
             transient: true,
         }
     }
@@ -40,26 +40,6 @@ impl Trouble {
             Self::lasting(message)
         }
     }
-}
-
-/// Every line escaped, and not more than is worth keeping.
-fn shown(message: &str) -> String {
-    let mut text = String::new();
-    for line in message.lines() {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&escaped(line));
-    }
-    if text.len() > LONGEST {
-        let mut end = LONGEST;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }
 
 #[cfg(test)]

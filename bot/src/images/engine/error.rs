@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use windlass_core::escape::escaped;
+use windlass_core::escape::{escaped, escaped_lines};
 
 /// The most of an engine's words that are shown.
 const LONGEST: usize = 4000;
@@ -60,7 +60,7 @@ impl EngineError {
         Self {
             doing: escaped(doing),
             cause,
-            message: shown(&message.into()),
+            message: escaped_lines(&message.into(), LONGEST),
             transient,
             hint: None,
         }
@@ -241,21 +241,6 @@ fn with_causes(error: &dyn std::error::Error) -> String {
             text.push_str(&more);
         }
         next = error.source();
-    }
-    text
-}
-
-/// An engine's words, safe to show, line by line.
-fn shown(text: &str) -> String {
-    let lines: Vec<String> = text.trim_end().lines().map(escaped).collect();
-    let mut text = lines.join("\n");
-    if text.len() > LONGEST {
-        let mut end = LONGEST;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
     }
     text
 }
