@@ -186,6 +186,34 @@ fn story(kind: Kind) -> anyhow::Result<()> {
 }
 
 #[test]
+fn two_updates_of_pins_at_once_lose_none() -> anyhow::Result<()> {
+    let Some(site) = Site::new(Kind::Podman)? else {
+        return Ok(());
+    };
+    let bases = [site.base("one"), site.base("two"), site.base("three")];
+    for (name, base) in ["one", "two", "three"].iter().zip(&bases) {
+        site.publish(name, name)?;
+        site.dockerfile(&format!("{name}.docker"), &format!("FROM {base}\n"))?;
+    }
+    let updates = bases
+        .iter()
+        .map(|base| site.image(&format!("lock update {base}")).start());
+    let updates = updates.collect::<anyhow::Result<Vec<_>>>()?;
+    for update in updates {
+        update.finish()?.ok()?;
+    }
+    let pins = site.pins()?;
+    for base in &bases {
+        assert!(pins.contains(base.as_str()), "{pins}");
+    }
+    let names = std::fs::read_dir(site.path(""))?.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()));
+    let mut names = names.collect::<anyhow::Result<Vec<_>>>()?;
+    names.sort();
+    assert_eq!(names, ["images.lock", "one.docker", "three.docker", "two.docker"]);
+    Ok(())
+}
+
+#[test]
 fn pins_stand_beside_each_dockerfile_and_what_goes_wrong_changes_none() -> anyhow::Result<()> {
     let Some(mut site) = Site::new(Kind::Podman)? else {
         return Ok(());

@@ -1,13 +1,15 @@
 //! `windlass image lock update`: what foreign bases stand for from now on.
 //!
 //! A Dockerfile's bases are pinned in the file that its build reads: `images.lock` beside it, or the one that is named. Every registry is
-//! asked before anything is written, so that one that is away leaves all files as they are.
+//! asked before anything is written, so that one that is away leaves all files as they are. Of two at once the second waits for the first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
+use tokio::runtime::Runtime;
+use windlass_core::escape::escaped;
 use windlass_core::image::dockerfile::Platform;
 use windlass_core::image::lock::Change;
 use windlass_core::image::{Digest, ImageName};
@@ -17,7 +19,7 @@ use super::Common;
 use super::what::prefixes;
 use crate::cli::Context;
 use crate::exit::{Broken, Exit, Usage};
-use crate::images::build::lockfile::Pins;
+use crate::images::build::lockfile::{self, Pins, PinsLock};
 use crate::images::build::request::{BuildRequest, Places};
 use crate::images::build::{Family, folder};
 use crate::images::registry::{Registry, RegistryError, Settings, Transport};
@@ -103,20 +105,41 @@ enum What {
     Removed,
 }
 
-/// The foreign bases that belong into each file of pins.
-type Wanted = BTreeMap<PathBuf, BTreeSet<ImageName>>;
+/// A file of pins, as it is named, and the foreign bases that belong into it.
+#[derive(Debug)]
+struct Pinned {
+    path: PathBuf,
+    names: BTreeSet<ImageName>,
+}
+
+/// The files of pins by where they really are: two ways to one file are one file.
+type Wanted = BTreeMap<PathBuf, Pinned>;
 
 pub(super) fn lock(context: &mut Context, common: &Common, args: &Args) -> anyhow::Result<Exit> {
     let Action::Update(args) = &args.action;
     let named = foreign(args)?;
     let chosen = chosen(args, &named)?;
+    let runtime = runtime()?;
     let mut files = Vec::new();
-    for (path, names) in &named {
-        files.push((path, names, Pins::read(path)?));
+    // Always in the same order, so that no two wait for each other.
+    for (real, Pinned { path, names }) in &named {
+        let lock = if args.dry_run {
+            None
+        } else {
+            let waits = |pid: Option<u32>| {
+                let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+                let path = escaped(&path.display().to_string());
+                context
+                    .output
+                    .say(format!("{path} is being changed by somebody else{who}: waiting"));
+            };
+            Some(runtime.block_on(PinsLock::take(real, waits))?)
+        };
+        files.push((path, names, Pins::read(real)?, lock));
     }
-    let now = resolve(args, &chosen)?;
+    let now = resolve(args, &chosen, &runtime)?;
     let mut rows = Vec::new();
-    for (path, names, mut pins) in files {
+    for (path, names, mut pins, lock) in files {
         let before = rows.len();
         for name in names {
             // Those that were not chosen stay as they are.
@@ -134,8 +157,10 @@ pub(super) fn lock(context: &mut Context, common: &Common, args: &Args) -> anyho
             let gone = pins.0.keep(|name| names.contains(name));
             rows.extend(gone.iter().map(|name| row(path, name, What::Removed, None, None)));
         }
-        if !args.dry_run && rows[before..].iter().any(|row| row.change != What::Same) {
-            pins.write(path)?;
+        if let Some(lock) = lock
+            && rows[before..].iter().any(|row| row.change != What::Same)
+        {
+            pins.write(&lock)?;
         }
     }
     let out = &mut context.output;
@@ -174,14 +199,19 @@ fn foreign(args: &UpdateArgs) -> anyhow::Result<Wanted> {
             .iter()
             .filter(|ground| !ground.own && !ground.name.is_local() && ground.name.digest().is_none())
             .map(|ground| ground.name.clone());
-        wanted.entry(member.request.lock()).or_default().extend(foreign);
+        let path = member.request.lock();
+        let pinned = wanted.entry(lockfile::real(&path)?).or_insert_with(|| Pinned {
+            path,
+            names: BTreeSet::new(),
+        });
+        pinned.names.extend(foreign);
     }
     Ok(wanted)
 }
 
 /// Those of the bases that are to be looked at: all, or those that are said.
 fn chosen(args: &UpdateArgs, named: &Wanted) -> anyhow::Result<BTreeSet<ImageName>> {
-    let all: BTreeSet<ImageName> = named.values().flatten().cloned().collect();
+    let all: BTreeSet<ImageName> = named.values().flat_map(|pinned| &pinned.names).cloned().collect();
     if args.names.is_empty() {
         return Ok(all);
     }
@@ -200,7 +230,11 @@ fn chosen(args: &UpdateArgs, named: &Wanted) -> anyhow::Result<BTreeSet<ImageNam
 }
 
 /// What the bases stand for in their registries now.
-fn resolve(args: &UpdateArgs, names: &BTreeSet<ImageName>) -> anyhow::Result<BTreeMap<ImageName, Digest>> {
+fn resolve(
+    args: &UpdateArgs,
+    names: &BTreeSet<ImageName>,
+    runtime: &Runtime,
+) -> anyhow::Result<BTreeMap<ImageName, Digest>> {
     let mut settings = Settings {
         credentials: args.credentials.clone(),
         ..Settings::default()
@@ -212,7 +246,6 @@ fn resolve(args: &UpdateArgs, names: &BTreeSet<ImageName>) -> anyhow::Result<BTr
         settings.document = time.std();
         settings.connect = settings.connect.min(time.std());
     }
-    let runtime = runtime()?;
     let mut now = BTreeMap::new();
     for name in names {
         let registry = Registry::of(name, &settings).map_err(failure)?;

@@ -11,6 +11,7 @@ pub mod elf;
 pub mod error;
 pub mod executable;
 pub mod family;
+pub mod filelock;
 pub mod folder;
 pub mod ignored;
 pub mod inputs;

@@ -1,21 +1,21 @@
 //! Who builds a tag: one at a time on this machine, by a locked file. Whoever comes second waits, and then finds the tag up to date.
 //!
-//! The lock is the kernel's, on a file below the runtime directory of the user: it ends with the process that holds it, however that ends.
+//! The files lie below the runtime directory of the user.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use windlass_core::hex::hex;
+
+use super::filelock::FileLock;
 
 /// A tag that this process builds, until this goes.
 #[derive(Debug)]
 pub struct TagLock {
-    _file: File,
+    _lock: FileLock,
 }
 
 /// Why a tag cannot be locked.
@@ -60,56 +60,11 @@ impl TagLock {
                 "it is another's",
             )));
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
+        let lock = FileLock::take(&path, 0o600, subject, waits)
+            .await
             .map_err(failed(&path))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                waits(holder(&file));
-                file = waited(file).await.map_err(failed(&path))?;
-            }
-            Err(error) => return Err(failed(&path)(error.into())),
-        }
-        let said = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}\n{subject}", std::process::id()));
-        said.map_err(failed(&path))?;
-        Ok(Self { _file: file })
+        Ok(Self { _lock: lock })
     }
-}
-
-/// Waits in a thread of its own: where nobody wants the lock any more the thread is left behind, and the lock goes with its file.
-async fn waited(file: File) -> io::Result<File> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("tag lock".to_owned()).spawn(move || {
-        let locked = loop {
-            match flock(&file, FlockOperation::LockExclusive) {
-                Err(Errno::INTR) => {}
-                other => break other,
-            }
-        };
-        // Nobody there any more: the file is closed, and the lock with it.
-        let _ = sender.send(locked.map(|()| file));
-    })?;
-    match receiver.await {
-        Ok(locked) => Ok(locked?),
-        Err(_) => Err(io::Error::other("the thread that waited is gone")),
-    }
-}
-
-fn holder(file: &File) -> Option<u32> {
-    let mut text = String::new();
-    let mut start = file.take(64);
-    start.read_to_string(&mut text).ok()?;
-    text.lines().next()?.parse().ok()
 }
 
 #[cfg(test)]
