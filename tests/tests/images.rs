@@ -368,6 +368,30 @@ fn own_bases_are_built_first_and_a_rebuilt_one_rebuilds_what_stands_on_it_alone(
 }
 
 #[test]
+fn what_a_base_of_ours_copies_behind_onbuild_counts() -> anyhow::Result<()> {
+    let mut sites = engines()?;
+    sites.push(Site::new(None, None)?);
+    for site in sites {
+        site.write("base.docker", "FROM scratch\nONBUILD COPY taken /taken\n")?;
+        site.write("top.docker", "FROM localhost/base\nENV top=1\n")?;
+        site.write("taken", "one")?;
+        site.write("beside", "one")?;
+        let base = "-t base -f base.docker --context .";
+        let top = "-t top -f top.docker --context .";
+        let (below, first) = (site.build(base)?, site.build(top)?);
+        site.write("beside", "two")?;
+        assert_eq!(site.build(top)?, first);
+        site.write("taken", "two")?;
+        let told = site.check("top top.docker --context .", 1)?;
+        assert!(told.contains("file taken changed"), "{told}");
+        assert_ne!(site.build(top)?, first);
+        site.check("top top.docker --context .", 0)?;
+        assert_eq!(site.build(base)?, below, "the base does not have the file");
+    }
+    Ok(())
+}
+
+#[test]
 fn update_adds_a_layer_and_says_so() -> anyhow::Result<()> {
     for site in engines()? {
         site.write("plain.docker", "FROM scratch\nCOPY busybox /busybox\n")?;

@@ -3,10 +3,10 @@
 //! A base is one of ours if its name begins with one of the prefixes and its Dockerfile lies beside: for `FROM localhost/NAME` that is
 //! `NAME.docker`, `NAME.dockerfile`, `NAME.Dockerfile`, `Dockerfile.NAME`, or `NAME/Dockerfile` with that directory as its context.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use windlass_core::image::dockerfile::{Arguments, Base, Platform, Problems};
+use windlass_core::image::dockerfile::{Arguments, Base, By, Platform, Problems};
 use windlass_core::image::graph::{Cycle, Graph};
 use windlass_core::image::{Dockerfile, ImageName};
 
@@ -23,7 +23,7 @@ pub struct Member {
     pub request: BuildRequest,
     /// The Dockerfile's text.
     pub text: String,
-    /// What it says.
+    /// What is built by it: what it says, with what its bases of ours have for it behind ONBUILD.
     pub file: Dockerfile,
     /// The build arguments, for the platform.
     pub arguments: Arguments,
@@ -103,22 +103,48 @@ impl Family {
             requests.iter().map(|request| (&request.tag, request)).collect();
         let mut open: Vec<BuildRequest> = requests.to_vec();
         let mut found: BTreeMap<ImageName, Member> = BTreeMap::new();
-        while let Some(request) = open.pop() {
-            if found.contains_key(&request.tag) {
-                continue;
-            }
-            if found.len() >= MOST {
-                return Err(FamilyError::TooMany(request.tag.to_string()));
-            }
-            let member = read(&request, native)?;
-            for ground in member.bases.iter().filter(|ground| ground.own) {
-                if let Some(dockerfile) = beside(&request, &ground.base.name)
-                    && !asked.contains_key(&ground.name)
-                {
-                    open.push(base(&request, ground, &dockerfile, records.as_deref()));
+        let mut settled: BTreeSet<ImageName> = BTreeSet::new();
+        let below = |member: &Member| -> Vec<BuildRequest> {
+            let request = &member.request;
+            let own = member
+                .bases
+                .iter()
+                .filter(|ground| ground.own && !asked.contains_key(&ground.name));
+            own.filter_map(|ground| {
+                let dockerfile = beside(request, &ground.base.name)?;
+                Some(base(request, ground, &dockerfile, records.as_deref()))
+            })
+            .collect()
+        };
+        loop {
+            while let Some(request) = open.pop() {
+                if found.contains_key(&request.tag) {
+                    continue;
                 }
+                if found.len() >= MOST {
+                    return Err(FamilyError::TooMany(request.tag.to_string()));
+                }
+                let member = read(&request, native)?;
+                open.extend(below(&member));
+                found.insert(request.tag.clone(), member);
             }
-            found.insert(request.tag.clone(), member);
+            // Whatever these are built on is read by now: what it has behind ONBUILD may name more.
+            let new: Vec<ImageName> = found.keys().filter(|name| !settled.contains(name)).cloned().collect();
+            if new.is_empty() {
+                break;
+            }
+            for name in new {
+                if let Some(member) = found
+                    .get(&name)
+                    .map(|member| triggered(member, &found))
+                    .transpose()?
+                    .flatten()
+                {
+                    open.extend(below(&member));
+                    found.insert(name.clone(), member);
+                }
+                settled.insert(name);
+            }
         }
         let edges = found.values().map(|member| {
             let own = member.bases.iter().filter(|ground| ground.own);
@@ -179,11 +205,7 @@ fn read(request: &BuildRequest, native: &Platform) -> Result<Member, FamilyError
         path: path.clone(),
         error,
     })?;
-    let wrong = |problems: Problems| FamilyError::Wrong {
-        path: path.clone(),
-        problems,
-    };
-    let file = Dockerfile::from_bytes(&bytes).map_err(wrong)?;
+    let file = Dockerfile::from_bytes(&bytes).map_err(wrong(path))?;
     let platform = match &request.what.platform {
         Some(platform) => platform.parse()?,
         None => native.clone(),
@@ -195,33 +217,82 @@ fn read(request: &BuildRequest, native: &Platform) -> Result<Member, FamilyError
         .fold(Arguments::new(&platform, native), |arguments, (name, value)| {
             arguments.with(name, value)
         });
-    let bases = file.bases(&arguments).map_err(wrong)?;
-    let stages = file
-        .needed_stages(&bases, request.what.target.as_deref())
-        .map_err(|problem| wrong(problem.into()))?;
-    let bases = bases
-        .into_iter()
-        .filter(|base| stages.contains(&base.stage))
-        .filter_map(|base| {
-            let foreign = base.image()?.clone();
-            let own = own_name(request, &base.name).filter(|_| beside(request, &base.name).is_some());
-            Some(Ground {
-                own: own.is_some(),
-                name: own.unwrap_or(foreign),
-                base,
-            })
-        })
-        .collect();
-    Ok(Member {
+    let mut member = Member {
         request: request.clone(),
         // It was read as UTF-8.
         text: String::from_utf8_lossy(&bytes).into_owned(),
         file,
         arguments,
         platform,
-        bases,
-        stages,
-    })
+        bases: Vec::new(),
+        stages: Vec::new(),
+    };
+    member.find_bases()?;
+    Ok(member)
+}
+
+/// The image with what its bases of ours have for it behind ONBUILD; nothing, where they have nothing.
+fn triggered(member: &Member, found: &BTreeMap<ImageName, Member>) -> Result<Option<Member>, FamilyError> {
+    let mut built = member.clone();
+    for ground in member.bases.iter().filter(|ground| ground.base.by == By::From) {
+        let Some(base) = found.get(&ground.name).filter(|_| ground.own) else {
+            continue;
+        };
+        let texts = base
+            .stages
+            .last()
+            .map_or_else(Vec::new, |stage| base.file.triggers(*stage));
+        let file = built.file.with_triggers(ground.base.stage, &texts);
+        built.file = file.map_err(wrong(&member.request.dockerfile))?;
+    }
+    if built.file == member.file {
+        return Ok(None);
+    }
+    built.find_bases()?;
+    Ok(Some(built))
+}
+
+impl Member {
+    /// Whether a base is named by the Dockerfile's own text, and not by what an image that it is built on has behind ONBUILD.
+    pub fn names(&self, ground: &Ground) -> bool {
+        let Base { by, lines, stage, .. } = &ground.base;
+        *by == By::From
+            || self
+                .file
+                .stages
+                .get(*stage)
+                .is_none_or(|stage| stage.from.lines != *lines)
+    }
+
+    /// Finds the bases of the wanted stages, and which of them are ours.
+    fn find_bases(&mut self) -> Result<(), FamilyError> {
+        let request = &self.request;
+        let wrong = || wrong(&request.dockerfile);
+        let bases = self.file.bases(&self.arguments).map_err(wrong())?;
+        let stages = self.file.needed_stages(&bases, request.what.target.as_deref());
+        let stages = stages.map_err(|problem| wrong()(problem.into()))?;
+        let bases = bases
+            .into_iter()
+            .filter(|base| stages.contains(&base.stage))
+            .filter_map(|base| {
+                let foreign = base.image()?.clone();
+                let own = own_name(request, &base.name).filter(|_| beside(request, &base.name).is_some());
+                Some(Ground {
+                    own: own.is_some(),
+                    name: own.unwrap_or(foreign),
+                    base,
+                })
+            })
+            .collect();
+        self.bases = bases;
+        self.stages = stages;
+        Ok(())
+    }
+}
+
+fn wrong(path: &Path) -> impl FnOnce(Problems) -> FamilyError {
+    let path = path.to_owned();
+    move |problems| FamilyError::Wrong { path, problems }
 }
 
 /// The image of ours that a name in a Dockerfile would be; one that is pinned is nobody's.

@@ -257,6 +257,7 @@ fn order(member: &Member, context: &Context, text: String, tag: &ImageName, labe
 fn named(member: &Member, bases: &[(Ground, BaseNow)]) -> Result<String, BuildError> {
     let edits: Vec<Edit<'_>> = bases
         .iter()
+        .filter(|(ground, _)| member.names(ground))
         .map(|(ground, now)| Edit {
             base: &ground.base,
             name: match now {

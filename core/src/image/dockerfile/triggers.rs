@@ -8,9 +8,10 @@ use super::read::{self, Read};
 use crate::escape::escaped;
 
 impl Dockerfile {
-    /// The texts of the ONBUILD instructions of the last stage, as the built image's configuration has them.
-    pub fn triggers(&self) -> Vec<&str> {
-        let triggers = self.last().instructions.iter();
+    /// The texts of the ONBUILD instructions of the stage of that number, as the configuration of the image has them that ends there.
+    pub fn triggers(&self, stage: usize) -> Vec<&str> {
+        let stage = self.stages.get(stage).into_iter();
+        let triggers = stage.flat_map(|stage| &stage.instructions);
         let triggers = triggers.filter_map(|instruction| instruction.kind.as_onbuild());
         triggers.map(|trigger| trigger.text.as_str()).collect()
     }
@@ -58,7 +59,7 @@ mod tests {
     fn what_a_base_brings_stands_first() {
         let base = "FROM scratch\nONBUILD ENV d=src\nONBUILD COPY $d /src\nONBUILD RUN <<E\nx\nE\nUSER u\n";
         let base = Dockerfile::parse(base).unwrap();
-        let texts = base.triggers();
+        let texts = base.triggers(0);
         assert_eq!(texts, ["ENV d=src", "COPY $d /src", "RUN <<E\nx\nE"]);
         let file = Dockerfile::parse("# above\nFROM localhost/base\nCOPY a /\n").unwrap();
         let built = file.clone().with_triggers(0, &texts).unwrap();

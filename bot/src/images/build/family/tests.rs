@@ -78,6 +78,57 @@ fn stages_that_are_not_wanted_bring_no_bases() {
 }
 
 #[test]
+fn what_a_base_of_ours_has_behind_onbuild_counts() {
+    let folder = Folder::of(&[
+        ("top.docker", "FROM localhost/t-base AS one\nFROM one\nCOPY own /\n"),
+        (
+            "t-base.docker",
+            "FROM scratch AS not\nONBUILD COPY never /\nFROM scratch\nONBUILD COPY src /src\nONBUILD COPY --from=localhost/t-tool t /\n",
+        ),
+        ("t-tool.docker", "FROM localhost/t-below\n"),
+        ("t-below.docker", "FROM scratch\n"),
+    ]);
+    let family = folder.family("top").unwrap();
+    let [.., top] = family.members() else {
+        panic!("nobody is there");
+    };
+    let names = names(&family);
+    for name in [
+        "localhost/t-base:latest",
+        "localhost/t-tool:latest",
+        "localhost/t-below:latest",
+    ] {
+        assert!(names.iter().any(|there| there == name), "{names:?}");
+    }
+    assert_eq!(names.last().unwrap(), "localhost/family-test/top:latest");
+    let sources = top.file.context_sources(&top.arguments).unwrap();
+    let sources: Vec<_> = sources
+        .iter()
+        .map(|source| (source.stage, source.what.clone()))
+        .collect();
+    let path = |path: &str| windlass_core::image::dockerfile::sources::What::Path(path.to_owned());
+    assert_eq!(sources, [(0, path("src")), (1, path("own"))]);
+    // The engine finds it in the base; the text of the Dockerfile does not have it.
+    let written: Vec<_> = top
+        .bases
+        .iter()
+        .map(|ground| (ground.base.by, top.names(ground)))
+        .collect();
+    assert_eq!(written, [(By::From, true), (By::CopyFrom, false)]);
+}
+
+#[test]
+fn a_circle_by_way_of_onbuild_is_shown() {
+    let folder = Folder::of(&[
+        ("top.docker", "FROM localhost/t-a\n"),
+        ("t-a.docker", "FROM scratch\nONBUILD COPY --from=localhost/t-b x y\n"),
+        ("t-b.docker", "FROM localhost/t-a\n"),
+    ]);
+    let error = folder.family("top").unwrap_err().to_string();
+    assert!(error.contains("localhost/t-b:latest → localhost/t-b:latest"), "{error}");
+}
+
+#[test]
 fn a_circle_is_shown() {
     let folder = Folder::of(&[
         ("top.docker", "FROM localhost/t-a\n"),
