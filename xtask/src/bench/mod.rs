@@ -1,8 +1,9 @@
-//! `cargo xtask bench hooks|pipeline`: figures for hooks and bot, and for the way of a task; built for release.
+//! `cargo xtask bench hooks|pipeline|images`: figures for hooks and bot, for the way of a task, for images; built for release.
 
 mod bot;
 mod figure;
 mod growth;
+mod images;
 mod pipeline;
 mod place;
 mod push;
@@ -41,6 +42,13 @@ Examples:
   cargo xtask bench pipeline --runs 3       quicker and coarser
   cargo xtask bench pipeline --json | jq '.[] | {name, median}'")]
     Pipeline(Pipeline),
+    /// Container images: whether one is up to date, against the script whose place that took
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench images
+  cargo xtask bench images --peer qemu/tests/docker/docker.py
+  cargo xtask bench images --runs 5 --json | jq '.[] | {name, median}'")]
+    Images(images::Images),
 }
 
 /// Arguments of `cargo xtask bench pipeline`.
@@ -79,6 +87,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             packages::ensure(packages::DEMO.iter().chain(&packages::TESTS), args.yes)?;
             let mut figures = Figures::default();
             pipeline::measure(release()?, args.runs, &mut figures)?;
+            tell(&figures, args.json)
+        }
+        What::Images(args) => {
+            packages::ensure(&packages::TESTS, args.yes)?;
+            let mut figures = Figures::default();
+            images::measure(args, &release()?, &mut figures)?;
             tell(&figures, args.json)
         }
     }
