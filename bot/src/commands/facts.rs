@@ -81,6 +81,14 @@ impl Sources {
         let configured = Facts {
             repositories,
             default_repository: config.default_repository().cloned(),
+            images: config
+                .images
+                .iter()
+                .map(|image| {
+                    let repositories = image.repositories(config).into_iter().cloned().collect();
+                    (image.name.clone(), repositories)
+                })
+                .collect(),
             limits: Limits {
                 open_tasks_per_user: config.tasks.max_open_per_user,
                 subtasks_per_task: config.tasks.max_subtasks,

@@ -50,6 +50,11 @@ Examples:
   job show 3 --log
   job show 3 --json";
 
+pub(super) const JOB_BUILD: &str = "\
+Examples:
+  job build web
+  job build web --dry-run";
+
 pub(super) const JOB_RETRY: &str = "\
 Examples:
   job retry 3";

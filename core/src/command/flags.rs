@@ -50,7 +50,7 @@ impl Command {
             },
             Self::Job(job) => match job {
                 JobCommand::Ls { flags, .. } | JobCommand::Show { flags, .. } => Some(*flags),
-                JobCommand::Retry { .. } | JobCommand::Cancel { .. } => None,
+                JobCommand::Build { .. } | JobCommand::Retry { .. } | JobCommand::Cancel { .. } => None,
             },
             Self::Build(_) | Self::Acl(_) | Self::InitRepo(_) | Self::Pushers(_) => None,
         }
@@ -65,7 +65,9 @@ impl Command {
             Self::Pushers(pushers) => Some(&pushers.flags),
             Self::Check(_) => None,
             Self::Job(job) => match job {
-                JobCommand::Retry { flags, .. } | JobCommand::Cancel { flags, .. } => Some(flags),
+                JobCommand::Build { flags, .. }
+                | JobCommand::Retry { flags, .. }
+                | JobCommand::Cancel { flags, .. } => Some(flags),
                 JobCommand::Ls { .. } | JobCommand::Show { .. } => None,
             },
             Self::Task(task) => match task {

@@ -38,6 +38,15 @@ pub enum JobCommand {
         #[command(flatten)]
         flags: ReadFlags,
     },
+    /// Build a configured image now, whether something changed or not: the first time, say; administrators
+    #[command(after_help = examples::JOB_BUILD)]
+    Build {
+        /// The image, as the configuration names it
+        image: ImageId,
+        /// Flags of every command that writes.
+        #[command(flatten)]
+        flags: WriteFlags,
+    },
     /// Try a job once more; those who own a task that caused it, and administrators
     #[command(after_help = examples::JOB_RETRY)]
     Retry {

@@ -147,6 +147,11 @@ impl JobCommand {
                 words.read(*flags);
                 words.word(id);
             }
+            Self::Build { image, flags } => {
+                words.word("build");
+                words.write(flags);
+                words.word(image);
+            }
             Self::Retry { id, flags } => {
                 words.word("retry");
                 words.write(flags);

@@ -202,6 +202,7 @@ fn job_command() -> BoxedStrategy<JobCommand> {
             log: log && !flags.json,
             flags
         }),
+        (one_of(&["web", "base"]), write()).prop_map(|(image, flags)| JobCommand::Build { image, flags }),
         (id(), write()).prop_map(|(id, flags)| JobCommand::Retry { id, flags }),
         (id(), write()).prop_map(|(id, flags)| JobCommand::Cancel { id, flags }),
     ]

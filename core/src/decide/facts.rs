@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{ArchName, GroupName, ObjectId, PackageName, RepositoryName, SourcePath, TagName, UserName};
+use crate::id::{ArchName, GroupName, ImageId, ObjectId, PackageName, RepositoryName, SourcePath, TagName, UserName};
 use crate::refusal::Refusal;
 use crate::rpm::Evr;
 use crate::task::SignedBy;
@@ -23,6 +23,8 @@ pub struct Facts {
     pub repositories: BTreeMap<RepositoryName, RepositoryFacts>,
     /// The one that is meant when none is named.
     pub default_repository: Option<RepositoryName>,
+    /// The container images that are configured, each with the repositories that it installs from.
+    pub images: BTreeMap<ImageId, Vec<RepositoryName>>,
     /// How much one person may have.
     pub limits: Limits,
     /// Everybody there is.

@@ -4,14 +4,14 @@ use super::draft::Scene;
 use super::{Decision, read_only};
 use crate::command::JobCommand;
 use crate::event::Event;
-use crate::id::{ImageId, JobId, TaskId};
-use crate::job::{Job, JobEvent, JobState, JobStateName, Subject};
+use crate::id::{ImageId, JobId, RepositoryName, TaskId};
+use crate::job::{Because, ImageBuild, Job, JobEvent, JobKind, JobState, JobStateName, Subject, Wanted, queue};
 use crate::refusal::Refusal;
 use crate::reply::job::{JobRow, JobView};
 use crate::reply::{Body, Reply};
 
 /// Which jobs are listed.
-struct Wanted<'a> {
+struct Filter<'a> {
     states: &'a [JobStateName],
     image: Option<&'a ImageId>,
     task: Option<TaskId>,
@@ -20,7 +20,7 @@ struct Wanted<'a> {
 impl Scene<'_> {
     pub(super) fn job(self, command: &JobCommand) -> Result<Decision, Refusal> {
         match command {
-            JobCommand::Ls { state, image, task, .. } => Ok(read_only(self.jobs(&Wanted {
+            JobCommand::Ls { state, image, task, .. } => Ok(read_only(self.jobs(&Filter {
                 states: state,
                 image: image.as_ref(),
                 task: *task,
@@ -33,6 +33,7 @@ impl Scene<'_> {
                     ..Reply::default()
                 }))
             }
+            JobCommand::Build { image, .. } => self.build_image(image),
             JobCommand::Retry { id, .. } => self.retry(*id),
             JobCommand::Cancel { id, .. } => self.cancel(*id),
         }
@@ -45,7 +46,7 @@ impl Scene<'_> {
             .ok_or_else(|| Refusal::new("no_job", format!("there is no job {id}")).hint("see which there are: job ls"))
     }
 
-    fn jobs(self, wanted: &Wanted<'_>) -> Reply {
+    fn jobs(self, wanted: &Filter<'_>) -> Reply {
         let jobs = self.world.jobs();
         let is_wanted = |job: &&Job| {
             let state = jobs.state_name(job);
@@ -100,6 +101,61 @@ impl Scene<'_> {
             format!("{} may not {what} job {}", self.actor.user, job.id),
         )
         .hint(who))
+    }
+
+    /// An image that nothing has touched yet, or whose Dockerfile was changed, is built because somebody says so.
+    fn build_image(self, image: &ImageId) -> Result<Decision, Refusal> {
+        let Some(repositories) = self.facts.images.get(image) else {
+            let known: Vec<&str> = self.facts.images.keys().map(ImageId::as_str).collect();
+            return Err(
+                Refusal::new("no_image", format!("no image '{image}' is configured")).hint(if known.is_empty() {
+                    "an administrator names it in an [[image]] section of the configuration".to_owned()
+                } else {
+                    format!("there are: {}", known.join(", "))
+                }),
+            );
+        };
+        if !self.actor.superuser {
+            return Err(Refusal::new(
+                "not_yours",
+                format!("{} may not have image {image} built", self.actor.user),
+            )
+            .hint("administrators can; a task that lands in its repositories has it built by itself"));
+        }
+        let subject = Subject::Image(image.clone());
+        if let Some(other) = self.world.jobs().queued(&subject) {
+            let message = format!("job {} builds image {image} already: it waits for its turn", other.id);
+            return Err(Refusal::new("queued", message).hint(format!("job show {}", other.id)));
+        }
+        let made = |name: &&RepositoryName| self.world.is_made(name);
+        let Some((repository, record)) = repositories
+            .iter()
+            .find(made)
+            .and_then(|name| Some((name, self.world.repository(name)?)))
+        else {
+            return Err(Refusal::new(
+                "no_generation",
+                format!("image {image} installs from a repository that is not made yet"),
+            )
+            .hint("windlass repo init"));
+        };
+        let wanted = Wanted {
+            kind: JobKind::ImageBuild(ImageBuild {
+                image: image.clone(),
+                repository: repository.clone(),
+                generation: record.generation,
+                because: vec![Because::Asked {
+                    by: self.actor.user.clone(),
+                }],
+                more: 0,
+            }),
+            after: Vec::new(),
+        };
+        let events = queue(self.world.jobs(), &[wanted], None);
+        let Some(Event::Job { id, event }) = events.into_iter().next() else {
+            return Err(Refusal::new("no_job", format!("image {image} cannot be queued")));
+        };
+        Ok(done(id, event, format!("job {id} builds image {image}")))
     }
 
     fn retry(self, id: JobId) -> Result<Decision, Refusal> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Generation, ImageId, RepositoryName};
+use crate::id::{Generation, ImageId, RepositoryName, UserName};
 
 /// What is to be done. A payload, a device, a nightly run are further kinds of the same form: a tag and its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,6 +54,11 @@ pub enum Because {
     Base {
         /// That image.
         image: ImageId,
+    },
+    /// Somebody asked for it.
+    Asked {
+        /// Who.
+        by: UserName,
     },
 }
 
@@ -123,6 +128,7 @@ impl fmt::Display for Because {
                 (None, None) => write!(f, "{package} changed"),
             },
             Self::Base { image } => write!(f, "its base {image} is built again"),
+            Self::Asked { by } => write!(f, "{by} asked for it"),
         }
     }
 }

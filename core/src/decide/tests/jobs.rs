@@ -160,3 +160,34 @@ fn what_is_asked_for_again_never_stands_beside_what_does_the_same() {
     let said = town.says("alice", "job retry 1");
     assert_eq!(said.out, "job 1 is tried once more\n");
 }
+
+#[test]
+fn an_administrator_has_an_image_built_that_nothing_has_touched() {
+    let mut town = landed();
+    let sisyphus = || vec!["sisyphus".parse().unwrap()];
+    town.facts.images = [
+        ("base", sisyphus()),
+        ("tools", sisyphus()),
+        ("far", vec!["unmade".parse().unwrap()]),
+    ]
+    .map(|(image, repositories)| (image.parse().unwrap(), repositories))
+    .into();
+    let hint = town.says("root", "job build nothing").err;
+    assert!(
+        hint.contains("no image 'nothing' is configured") && hint.contains("there are: base, far, tools"),
+        "{hint}"
+    );
+    assert_eq!(town.refuses("alice", "job build tools"), "not_yours");
+    assert_eq!(
+        town.refuses("root", "job build base"),
+        "queued",
+        "a change has it built already"
+    );
+    assert_eq!(town.refuses("root", "job build far"), "no_generation");
+    let said = town.says("root", "job build tools");
+    assert_eq!(said.out, "job 3 builds image tools\n");
+    let show = town.says("carol", "job show 3").out;
+    assert!(show.contains("root asked for it"), "{show}");
+    town.facts.images.clear();
+    assert_eq!(town.refuses("root", "job build tools"), "no_image");
+}
