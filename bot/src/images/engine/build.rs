@@ -11,8 +11,8 @@ use super::buildkit::{self, Trace};
 use super::error::{Cause, EngineError};
 use super::images::ImageFacts;
 use super::login;
-use super::messages::{self, Lines};
-use super::request::{Asked, CONTENT_TYPE_NAME, Payload, checked, pieces};
+use super::messages::{Lines, Message};
+use super::request::{Asked, CONTENT_TYPE_NAME, Payload, checked};
 use super::{Engine, Log};
 use crate::images::logins::Logins;
 use crate::stop::Stopping;
@@ -148,38 +148,25 @@ impl Engine {
         build.context.seek(SeekFrom::Start(0)).map_err(local)?;
         let context = build.context.try_clone().map_err(local)?;
         let asked = self.build_request(build, buildkit).sending(Payload::File(context));
-        let limits = self.0.limits;
         let mut id = None;
         let mut lines = Lines::default();
         let mut trace = Trace::default();
-        let work = async {
-            let answer = self.send(doing, asked).await?;
-            messages::read(
-                doing,
-                pieces(doing, answer, limits.silence),
-                limits.message_bytes,
-                |message| {
-                    if let Some(text) = &message.stream {
-                        lines.push(text, |line| log.line(line));
-                    }
-                    if let Some(status) = message.status.filter(|_| message.progress.is_none()) {
-                        lines.push(&format!("{status}\n"), |line| log.line(line));
-                    }
-                    if let Some(aux) = &message.aux {
-                        if message.id.as_deref() == Some(buildkit::ID) {
-                            trace.take(aux, |line| log.line(line));
-                        } else if let Some(found) = aux["ID"].as_str() {
-                            id = Some(found.to_owned());
-                        }
-                    }
-                },
-            )
-            .await
+        let each = |message: Message| {
+            if let Some(text) = &message.stream {
+                lines.push(text, |line| log.line(line));
+            }
+            if let Some(status) = message.status.filter(|_| message.progress.is_none()) {
+                lines.push(&format!("{status}\n"), |line| log.line(line));
+            }
+            if let Some(aux) = &message.aux {
+                if message.id.as_deref() == Some(buildkit::ID) {
+                    trace.take(aux, |line| log.line(line));
+                } else if let Some(found) = aux["ID"].as_str() {
+                    id = Some(found.to_owned());
+                }
+            }
         };
-        let result = tokio::select! {
-            result = work => result,
-            () = stop.word() => Err(EngineError::stopped(doing)),
-        };
+        let result = self.hear(doing, asked, stop, each).await;
         trace.end(|line| log.line(line));
         lines.end(|line| log.line(line));
         result.map(|()| id)

@@ -10,7 +10,10 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Engine;
 use super::error::EngineError;
+use super::request::{Asked, pieces};
+use crate::stop::Stopping;
 
 /// One message. What is not known is passed over.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -44,6 +47,30 @@ impl Message {
             let cause = self.cause.as_ref()?;
             Some(self.text.clone().unwrap_or_else(|| cause.clone()))
         })
+    }
+}
+
+impl Engine {
+    /// Sends a request that is answered with messages, each handed over as it comes, until their end or until `stop` says so.
+    ///
+    /// # Errors
+    /// The connection's, and what [`read`] says of the messages.
+    pub(super) async fn hear(
+        &self,
+        doing: &str,
+        asked: Asked,
+        stop: &mut Stopping,
+        each: impl FnMut(Message),
+    ) -> Result<(), EngineError> {
+        let limits = self.0.limits;
+        let work = async {
+            let answer = self.send(doing, asked).await?;
+            read(doing, pieces(doing, answer, limits.silence), limits.message_bytes, each).await
+        };
+        tokio::select! {
+            result = work => result,
+            () = stop.word() => Err(EngineError::stopped(doing)),
+        }
     }
 }
 

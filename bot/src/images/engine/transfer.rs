@@ -5,8 +5,8 @@ use hyper::Method;
 use super::error::EngineError;
 use super::images::{ImageFacts, split};
 use super::login;
-use super::messages::{self, Lines, Message};
-use super::request::{Asked, checked, pieces};
+use super::messages::{Lines, Message};
+use super::request::{Asked, checked};
 use super::{Engine, Log};
 use crate::images::logins::Logins;
 use crate::stop::Stopping;
@@ -88,38 +88,25 @@ impl Engine {
         stop: &mut Stopping,
         mut look: impl FnMut(&Message),
     ) -> Result<(), EngineError> {
-        let limits = self.0.limits;
         let mut lines = Lines::default();
         let mut last = String::new();
-        let work = async {
-            let answer = self.send(doing, asked).await?;
-            messages::read(
-                doing,
-                pieces(doing, answer, limits.silence),
-                limits.message_bytes,
-                |message| {
-                    look(&message);
-                    if let Some(text) = &message.stream {
-                        lines.push(text, |line| log.line(line));
-                    }
-                    // Progress comes many times a second; what is told is each new state.
-                    if let Some(status) = message.status.filter(|_| message.progress.is_none()) {
-                        let line = message
-                            .id
-                            .map_or_else(|| status.clone(), |id| format!("{id}: {status}"));
-                        if line != last {
-                            lines.push(&format!("{line}\n"), |line| log.line(line));
-                            last = line;
-                        }
-                    }
-                },
-            )
-            .await
-        };
-        tokio::select! {
-            result = work => result,
-            () = stop.word() => Err(EngineError::stopped(doing)),
-        }
+        self.hear(doing, asked, stop, |message| {
+            look(&message);
+            if let Some(text) = &message.stream {
+                lines.push(text, |line| log.line(line));
+            }
+            // Progress comes many times a second; what is told is each new state.
+            if let Some(status) = message.status.filter(|_| message.progress.is_none()) {
+                let line = message
+                    .id
+                    .map_or_else(|| status.clone(), |id| format!("{id}: {status}"));
+                if line != last {
+                    lines.push(&format!("{line}\n"), |line| log.line(line));
+                    last = line;
+                }
+            }
+        })
+        .await
     }
 }
 

@@ -175,7 +175,6 @@ impl Found {
             }))
         };
         // Types as POSIX numbers them; 0 is an old file's.
-        // Types as POSIX numbers them; 0 is an old file's.
         let kind = match entry_type.as_byte() {
             b'5' => Kind::Directory,
             0 | b'0' | b'7' => Kind::File(Content::Layer(InLayer {
