@@ -146,7 +146,7 @@ fn peers(place: &Path, context: &Path) -> anyhow::Result<Vec<Peer>> {
             .env("DOCKER_BUILDKIT", "0")
             .args(["build", "--no-cache", "--quiet", "--tag", NAME])
             .arg(context)
-            .limit(Duration::from_secs(600));
+            .limit(Duration::from_mins(10));
         let clean = engine.cli().args(["rmi", "--force", NAME]);
         peers.push(Peer {
             name,
@@ -168,7 +168,7 @@ fn peers(place: &Path, context: &Path) -> anyhow::Result<Vec<Peer>> {
         let build = store(Cmd::new("buildah"))
             .args(["bud", "--isolation", "chroot", "--no-cache", "--quiet", "--tag", NAME])
             .arg(context)
-            .limit(Duration::from_secs(600));
+            .limit(Duration::from_mins(10));
         peers.push(Peer {
             name: "buildah bud",
             build,
