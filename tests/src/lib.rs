@@ -13,6 +13,7 @@ pub mod door;
 pub mod engines;
 pub mod gpg;
 pub mod keystore;
+pub mod lab;
 pub mod normal;
 pub mod outcome;
 pub mod people;

@@ -60,10 +60,11 @@ pub(crate) const DEMO: [Needed; 13] = [
     program("dnf", "dnf"),
 ];
 
-/// What the tests run beside it: other clients, the tools whose answers ours are held against, container engines and a registry.
+/// What the tests run beside it: other clients, the tools whose answers ours are held against, container engines and a registry,
+/// virtual machines and other updaters.
 ///
 /// Not dnf-plugins-core: Debian's cannot stand beside zypper, and the test that wants its `repoclosure` unpacks it by itself.
-pub(crate) const TESTS: [Needed; 13] = [
+pub(crate) const TESTS: [Needed; 22] = [
     program("createrepo_c", "createrepo-c"),
     program("zypper", "zypper"),
     program("installcheck", "libsolv-tools"),
@@ -78,6 +79,16 @@ pub(crate) const TESTS: [Needed; 13] = [
     program("skopeo", "skopeo"),
     // Images of tests hold nothing else.
     program("busybox", "busybox-static"),
+    // Virtual machines; their kernel is fetched by the tests themselves, and not installed.
+    program("qemu-system-x86_64", "qemu-system-x86"),
+    program("dropbear", "dropbear-bin"),
+    program("dropbearkey", "dropbear-bin"),
+    program("cpio", "cpio"),
+    program("modprobe", "kmod"),
+    program("sgdisk", "gdisk"),
+    program("mkfs.ext4", "e2fsprogs"),
+    program("rauc", "rauc"),
+    program("swupdate", "swupdate"),
 ];
 
 impl Needed {

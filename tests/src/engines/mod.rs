@@ -248,14 +248,14 @@ impl Drop for Engine {
 
 /// A daemon: told to end when it is dropped, and when this very process dies.
 #[derive(Debug)]
-struct Daemon {
-    group: Group,
+pub(crate) struct Daemon {
+    pub(crate) group: Group,
     /// The thread that started it lives as long as it does: the daemon is bound to that thread's end.
     _keeper: mpsc::Sender<()>,
 }
 
 impl Daemon {
-    fn start(command: &Cmd, log: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(command: &Cmd, log: &Path) -> anyhow::Result<Self> {
         let file = std::fs::File::create(log)?;
         let bound = command.clone().before(["setpriv", "--pdeathsig", "TERM", "--"]);
         let mut command = bound.command();
