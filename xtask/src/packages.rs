@@ -64,7 +64,7 @@ pub(crate) const DEMO: [Needed; 13] = [
 /// virtual machines and other updaters.
 ///
 /// Not dnf-plugins-core: Debian's cannot stand beside zypper, and the test that wants its `repoclosure` unpacks it by itself.
-pub(crate) const TESTS: [Needed; 22] = [
+pub(crate) const TESTS: [Needed; 23] = [
     program("createrepo_c", "createrepo-c"),
     program("zypper", "zypper"),
     program("installcheck", "libsolv-tools"),
@@ -88,6 +88,7 @@ pub(crate) const TESTS: [Needed; 22] = [
     program("sgdisk", "gdisk"),
     program("mkfs.ext4", "e2fsprogs"),
     program("rauc", "rauc"),
+    program("dbus-daemon", "dbus-daemon"),
     program("swupdate", "swupdate"),
 ];
 

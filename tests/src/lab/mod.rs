@@ -5,12 +5,17 @@
 //! slot holds an ext4 file system ([`system`]) with busybox, dropbear and what an updater needs; host keys and people's keys are on the
 //! stateful partition, so that they outlive an update ([`disk`]). [`machine`] starts one and has it do what stories want.
 //!
+//! Updaters that need no machine run on this one: [`rauc`] and [`swupdate`], real ones, write to [`boards`] whose slots are files.
+//!
 //! Nothing is left behind: a machine ends when it is dropped, and when the test's process dies.
 
+pub mod boards;
 pub mod disk;
 pub mod machine;
 pub mod parts;
 mod qmp;
+pub mod rauc;
+pub mod swupdate;
 pub mod system;
 mod tree;
 

@@ -153,11 +153,14 @@ fn initramfs(cache: &Path, kernel: &Path) -> anyhow::Result<PathBuf> {
 
 /// Enough of a digest for a file's name.
 pub(super) fn short(digest: Sha256) -> String {
-    let bytes = digest.finalize();
+    hex(&digest.finalize()[..8])
+}
+
+/// Bytes in hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
-        .take(8)
-        .fold(String::new(), |name, byte| format!("{name}{byte:02x}"))
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The names in a folder, in order.

@@ -3,8 +3,8 @@
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 say() { echo "init: $*" >/dev/console; }
 fault=$(cat /etc/lab/fault 2>/dev/null || echo none)
-. /etc/lsb-release
-say "$CHROMEOS_RELEASE_BOARD $CHROMEOS_RELEASE_VERSION in slot $(cat /run/slot)"
+release() { sed -n "s/^CHROMEOS_RELEASE_$1=//p" /etc/lsb-release; }
+say "$(release BOARD) $(release VERSION) in slot $(cat /run/slot)"
 [ "$fault" = panic ] && exit 1
 
 mount -t tmpfs -o nosuid,nodev none /tmp
@@ -26,6 +26,8 @@ if [ -e $state/.update_available ]; then
 	say "the stateful update is in place"
 fi
 mkdir -p $state/unencrypted/dropbear $state/var $state/home
+# They belong to whoever made the image; sshd wants them to be root's.
+chown -R 0:0 $state/home $state/unencrypted/dropbear
 mount -o bind $state/var /var
 mount -o bind $state/home /root
 cat $state/hostname >/proc/sys/kernel/hostname 2>/dev/null
