@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod crash;
+pub mod devices;
 mod digest;
 pub mod doctor;
 pub mod exit;

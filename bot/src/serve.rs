@@ -25,6 +25,7 @@ use crate::commands::Commands;
 use crate::commands::facts::Sources;
 use crate::commands::repo::Desk;
 use crate::config::Config;
+use crate::devices::server::{Offers, Server as UpdateServer};
 use crate::exit::Broken;
 use crate::http::Server;
 use crate::intake::socket::{Door, Socket};
@@ -94,6 +95,10 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         patience: Duration::from_secs(config.server.request_timeout.as_secs()),
     };
     let server = Server::bind(config, Arc::clone(&repositories)).await?;
+    let offers = Offers::default();
+    let updates = UpdateServer::configured(config, offers.clone())
+        .await
+        .map_err(Broken::from)?;
     let path = paths.socket();
     let socket = Socket::bind(&path).map_err(|error| no_socket(&path, &error))?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -105,6 +110,14 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         if let Ok(address) = server.address() {
             tracing::info!(http.address = %address, "repositories are served at http://{address}/repos/");
         }
+        tokio::spawn(server.serve(stopping.clone()))
+    });
+    let updates = updates.map(|server| {
+        let address = server.address();
+        tracing::info!(http.address = %address, "updates are served at http://{address}/update");
+        // Reading what is on offer takes a while: nobody waits for it.
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || offers.put_configured(&config));
         tokio::spawn(server.serve(stopping.clone()))
     });
     let clients = tokio::spawn(socket.serve(door, commands.clone(), stopping.clone()));
@@ -122,7 +135,11 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     stop.now();
-    for part in [clients, spool, pushes, tasks, jobs, garbage].into_iter().chain(http) {
+    for part in [clients, spool, pushes, tasks, jobs, garbage]
+        .into_iter()
+        .chain(http)
+        .chain(updates)
+    {
         if let Err(error) = part.await {
             tracing::error!(%error, "a part of the bot has failed: {error}");
         }

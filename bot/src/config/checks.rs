@@ -2,6 +2,7 @@
 
 mod builders;
 mod images;
+mod update_server;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -33,6 +34,7 @@ pub(super) fn all(config: &Config, text: &str) -> Vec<Problem> {
     checker.push(config);
     checker.limits(config);
     checker.http(config);
+    checker.update_server(config);
     checker.build(config);
     checker.builders(config);
     checker.repositories(config);

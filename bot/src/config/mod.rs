@@ -14,6 +14,7 @@ mod repository;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod update_server;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,7 @@ pub use image::{EngineChoice, Image, Jobs, Registry};
 pub use problem::{Problem, Problems};
 pub use repository::Repository;
 pub use sections::{Http, Server, Tasks};
+pub use update_server::{UpdateOffer, UpdateServer};
 
 /// Everything that `windlass.toml` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,8 @@ pub struct Config {
     pub builders: Vec<BuildHost>,
     /// Serving repositories over HTTP.
     pub http: Http,
+    /// Serving updates to lab devices.
+    pub update_server: UpdateServer,
     /// How what follows from a commit is done.
     pub jobs: Jobs,
     /// How registries are reached.

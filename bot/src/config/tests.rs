@@ -5,7 +5,9 @@ use insta::assert_snapshot;
 use windlass_hooks::settings::{Duration, Paths, Settings, Signing, Users};
 
 use super::problem::render;
-use super::{Build, BuildHost, Config, EngineChoice, Http, Image, Jobs, Registry, Repository, strict};
+use super::{
+    Build, BuildHost, Config, EngineChoice, Http, Image, Jobs, Registry, Repository, UpdateOffer, UpdateServer, strict,
+};
 use crate::repository::rpmmd::Codec;
 
 fn problems(text: &str) -> String {
@@ -170,6 +172,17 @@ fn the_template_documents_every_key_with_its_default() {
             listen: Some("127.0.0.1:8080".parse().unwrap()),
             url: Some("https://packages.example.org".into()),
             ..Http::default()
+        },
+        update_server: UpdateServer {
+            listen: Some("127.0.0.1:8081".parse().unwrap()),
+            bandwidth: Some("20MiB".parse().unwrap()),
+            offers: vec![UpdateOffer {
+                version: "1.2.3".to_owned(),
+                payload: "/srv/images/eve/update.gz".into(),
+                stateful: Some("/srv/images/eve/stateful.image.gz".into()),
+                board: Some("eve".to_owned()),
+            }],
+            ..UpdateServer::default()
         },
         jobs: Jobs {
             engine_host: Some("unix:///run/podman/podman.sock".into()),
@@ -589,5 +602,38 @@ fn answers(text: &str) {
         );
         let lines = text.lines().count().max(1) + 1;
         assert!(wrong.problems.iter().all(|problem| problem.line <= lines), "{shown}");
+    }
+}
+
+#[test]
+fn what_the_update_server_may_not_be() {
+    let text = "\
+[update_server]
+bandwidth = \"0B\"
+max_connections = 0
+
+[[update_server.offer]]
+version = \"1\"
+payload = \"update.gz\"
+
+[[update_server.offer]]
+version = \"\"
+payload = \"/srv/update.gz\"
+
+[[update_server.offer]]
+version = \"2\"
+payload = \"/srv/update.gz\"
+board = \"../x\"
+";
+    let error = Config::parse(text, "windlass.toml".as_ref()).unwrap_err().to_string();
+    for expected in [
+        "windlass.toml:2:13: 'bandwidth' is 0",
+        "windlass.toml:3:19: 'max_connections' is 0",
+        "windlass.toml:7:11: 'payload' is no absolute path: 'update.gz'",
+        "windlass.toml:10:11: '' is no version",
+        "windlass.toml:11:11: two offers are for every board",
+        "windlass.toml:16:9: '../x' is no name of a board",
+    ] {
+        assert!(error.contains(expected), "{expected}:\n{error}");
     }
 }

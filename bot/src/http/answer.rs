@@ -10,14 +10,14 @@ use std::time::SystemTime;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::response::Builder;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use windlass_core::escape::escaped;
 use windlass_core::id::{ArchName, RepositoryName};
 
-use super::conditions::{Facts, Share, share, written};
+use super::conditions::Facts;
+use super::file::{self, ASK, Opened, host_of, not_allowed, plain};
 use super::pieces::Pieces;
 use super::place::{Kept, Place, What, Which, unescaped};
 use crate::config::Config;
@@ -25,9 +25,6 @@ use crate::repository::{ClientConfig, Program, Repositories, Repository, Way, so
 
 /// What may never change, for as long as clients like.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
-
-/// What may change at any moment: clients ask whether it has.
-const ASK: &str = "no-cache";
 
 /// What is served, and under which addresses.
 #[derive(Debug)]
@@ -43,14 +40,6 @@ impl Refused {
     fn missing(text: impl Into<String>) -> Self {
         Self(StatusCode::NOT_FOUND, text.into())
     }
-}
-
-/// A file that is open, with how long it stays as it is.
-struct Opened {
-    file: File,
-    facts: Facts,
-    kind: &'static str,
-    lasts: &'static str,
 }
 
 impl Served {
@@ -71,12 +60,7 @@ impl Served {
         if self.config.http.url.is_some() || self.config.repository(name).is_some_and(|one| one.url.is_some()) {
             return Ok(self.config.url_of(name).unwrap_or_default());
         }
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let is_host = |host: &&str| {
-            let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
-            !host.is_empty() && host.len() <= 255 && host.bytes().all(good)
-        };
-        let named = host.filter(is_host).map(|host| format!("http://{host}/repos/{name}"));
+        let named = host_of(headers).map(|host| format!("http://{host}/repos/{name}"));
         named.or_else(|| self.config.url_of(name)).ok_or_else(|| {
             let text = "the request does not say by which name it found this server";
             Refused(StatusCode::BAD_REQUEST, text.to_owned())
@@ -102,13 +86,7 @@ pub(super) async fn answer(State(served): State<Arc<Served>>, request: Request) 
 
 async fn respond(served: Arc<Served>, request: &Parts) -> Result<Response, Refused> {
     if !matches!(request.method, Method::GET | Method::HEAD) {
-        let text = "repositories can be read, and nothing else\n";
-        let refused = plain(StatusCode::METHOD_NOT_ALLOWED, ASK, text.to_owned());
-        let (mut parts, body) = refused.into_parts();
-        parts
-            .headers
-            .insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
-        return Ok(Response::from_parts(parts, body));
+        return Ok(not_allowed("GET, HEAD", "repositories can be read, and nothing else"));
     }
     let place = Place::parse(request.uri.path()).ok_or_else(|| Refused::missing("there is nothing here"))?;
     let repository = Arc::clone(served.repository(&place.repository)?);
@@ -276,7 +254,7 @@ fn open(path: &std::path::Path, kind: &'static str, lasts: &'static str) -> Resu
     match opened {
         Ok((meta, file)) if meta.is_file() => Ok(Opened {
             facts: facts_of(&meta),
-            file,
+            file: Arc::new(file),
             kind,
             lasts,
         }),
@@ -318,63 +296,7 @@ fn facts_of(meta: &std::fs::Metadata) -> Facts {
 
 /// A file, or what a client gets of it.
 fn file(request: &Parts, opened: Opened) -> Response {
-    let Opened {
-        file,
-        facts,
-        kind,
-        lasts,
-    } = opened;
-    let mut response = Response::builder()
-        .header(header::ETAG, &facts.etag)
-        .header(header::CACHE_CONTROL, lasts)
-        .header(header::ACCEPT_RANGES, "bytes");
-    if let Some(modified) = facts.modified.and_then(written) {
-        response = response.header(header::LAST_MODIFIED, modified);
-    }
-    let (status, range) = match share(&request.method, &request.headers, &facts) {
-        Share::Whole => (StatusCode::OK, 0..facts.size),
-        Share::Part(range) => {
-            let content = format!("bytes {}-{}/{}", range.start, range.end - 1, facts.size);
-            response = response.header(header::CONTENT_RANGE, content);
-            (StatusCode::PARTIAL_CONTENT, range)
-        }
-        Share::NotModified => return finish(response.status(StatusCode::NOT_MODIFIED), Body::empty()),
-        Share::Failed => {
-            let response = response.status(StatusCode::PRECONDITION_FAILED);
-            return finish(response, "it is another file by now\n".into());
-        }
-        Share::OutOfRange => {
-            let response = response
-                .status(StatusCode::RANGE_NOT_SATISFIABLE)
-                .header(header::CONTENT_RANGE, format!("bytes */{}", facts.size));
-            return finish(response, format!("it has {} bytes\n", facts.size).into());
-        }
-    };
-    let response = response
-        .status(status)
-        .header(header::CONTENT_TYPE, kind)
-        .header(header::CONTENT_LENGTH, range.end - range.start);
-    let body = if request.method == Method::GET {
+    file::respond(&request.method, &request.headers, opened, |file, range| {
         Body::new(Pieces::of(file, range))
-    } else {
-        Body::empty()
-    };
-    finish(response, body)
-}
-
-/// A short text.
-fn plain(status: StatusCode, lasts: &'static str, text: String) -> Response {
-    let response = Response::builder()
-        .status(status)
-        .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
-        .header(header::CACHE_CONTROL, lasts)
-        .header(header::CONTENT_LENGTH, text.len());
-    finish(response, text.into())
-}
-
-fn finish(response: Builder, body: Body) -> Response {
-    response
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .body(body)
-        .expect("all headers are plain text")
+    })
 }

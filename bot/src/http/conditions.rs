@@ -8,13 +8,13 @@ use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 
 /// What is to be known of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// How many bytes it has.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Its tag, with the quotes.
-    pub(super) etag: String,
+    pub(crate) etag: String,
     /// When it was written, in whole seconds; nothing where it might be written once more within the same second.
-    pub(super) modified: Option<Timestamp>,
+    pub(crate) modified: Option<Timestamp>,
 }
 
 /// What a client gets.

@@ -7,10 +7,13 @@
 
 mod answer;
 mod conditions;
+pub(crate) mod file;
+pub(crate) mod listen;
 mod patient;
 mod pieces;
 mod place;
 
+pub(crate) use conditions::Facts;
 pub(crate) use pieces::Pieces;
 
 use std::io;
@@ -20,35 +23,22 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
 
 use self::answer::{Served, answer};
-use self::patient::Patient;
+use self::listen::Limits;
 use crate::config::Config;
 use crate::exit::Broken;
 use crate::repository::Repositories;
 use crate::stop::Stopping;
-
-/// The most that a request's head may have.
-const MOST_HEAD: usize = 16 << 10;
-const MOST_HEADERS: usize = 64;
-
-/// How long what is under way may take at the end.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     router: Router,
-    most: usize,
-    patience: Duration,
+    limits: Limits,
 }
 
 impl Server {
@@ -67,8 +57,10 @@ impl Server {
         Ok(Some(Self {
             listener,
             router: Router::new().fallback(any(answer)).with_state(served),
-            most: config.http.max_connections,
-            patience: Duration::from_secs(config.http.timeout.as_secs()),
+            limits: Limits {
+                most: config.http.max_connections,
+                patience: Duration::from_secs(config.http.timeout.as_secs()),
+            },
         }))
     }
 
@@ -81,61 +73,12 @@ impl Server {
     }
 
     /// Serves until the word is given; what is under way then has a few seconds to end.
-    pub async fn serve(self, mut stopping: Stopping) {
-        let places = Arc::new(Semaphore::new(self.most));
-        let mut clients = JoinSet::new();
-        loop {
-            let place = Arc::clone(&places).acquire_owned();
-            let accepted = tokio::select! {
-                () = stopping.word() => break,
-                // Whoever comes when all places are taken waits in the system's queue.
-                accepted = async { (place.await, self.listener.accept().await) } => accepted,
-                Some(_) = clients.join_next() => continue,
-            };
-            match accepted {
-                (Ok(place), Ok((stream, _))) => {
-                    let client = serve_one(stream, self.router.clone(), self.patience, stopping.clone());
-                    clients.spawn(async move {
-                        client.await;
-                        drop(place);
-                    });
-                }
-                (Err(_), _) => break,
-                (_, Err(error)) => {
-                    // Too many files are open, or the client is gone already.
-                    tracing::debug!(%error, "a client could not be let in: {error}");
-                    sleep(Duration::from_millis(50)).await;
-                }
-            }
-        }
-        drop(self.listener);
-        let end = async { while clients.join_next().await.is_some() {} };
-        if timeout(GRACE, end).await.is_err() {
-            tracing::debug!("{} downloads are cut off", clients.len());
-        }
-    }
-}
-
-async fn serve_one(stream: TcpStream, router: Router, patience: Duration, mut stopping: Stopping) {
-    // Answers are written whole: nothing is gained by waiting for more.
-    let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Patient::new(stream, patience));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience)
-        .max_buf_size(MOST_HEAD)
-        .max_headers(MOST_HEADERS)
-        .serve_connection(io, TowerToHyperService::new(router));
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = &mut connection => served,
-        () = stopping.word() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a client went away: {error}");
+    pub async fn serve(self, stopping: Stopping) {
+        let router = self.router;
+        listen::serve(self.listener, self.limits, stopping, move |_| {
+            TowerToHyperService::new(router.clone())
+        })
+        .await;
     }
 }
 

@@ -19,22 +19,35 @@ const PIECE: u64 = 256 << 10;
 pub(crate) struct Pieces {
     file: Arc<File>,
     left: Range<u64>,
+    piece: u64,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl Pieces {
     /// Those of a file.
-    pub(crate) fn of(file: File, range: Range<u64>) -> Self {
+    pub(crate) fn of(file: impl Into<Arc<File>>, range: Range<u64>) -> Self {
         Self {
-            file: Arc::new(file),
+            file: file.into(),
             left: range,
+            piece: PIECE,
             reading: None,
         }
     }
 
+    /// The same in pieces of this many bytes, at most of the usual size.
+    pub(crate) fn in_pieces_of(mut self, piece: u64) -> Self {
+        self.piece = piece.clamp(1, PIECE);
+        self
+    }
+
+    /// How many bytes are read next.
+    pub(crate) fn next_length(&self) -> u64 {
+        (self.left.end - self.left.start).min(self.piece)
+    }
+
     fn read(&self) -> JoinHandle<io::Result<Bytes>> {
         let (file, at) = (Arc::clone(&self.file), self.left.start);
-        let length = usize::try_from((self.left.end - at).min(PIECE)).unwrap_or(0);
+        let length = usize::try_from(self.next_length()).unwrap_or(0);
         tokio::task::spawn_blocking(move || {
             let mut piece = vec![0; length];
             file.read_exact_at(&mut piece, at)?;
