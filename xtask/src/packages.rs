@@ -64,7 +64,7 @@ pub(crate) const DEMO: [Needed; 13] = [
 /// virtual machines and other updaters.
 ///
 /// Not dnf-plugins-core: Debian's cannot stand beside zypper, and the test that wants its `repoclosure` unpacks it by itself.
-pub(crate) const TESTS: [Needed; 23] = [
+pub(crate) const TESTS: [Needed; 24] = [
     program("createrepo_c", "createrepo-c"),
     program("zypper", "zypper"),
     program("installcheck", "libsolv-tools"),
@@ -77,6 +77,7 @@ pub(crate) const TESTS: [Needed; 23] = [
     file("/usr/lib/podman/aardvark-dns", "aardvark-dns"),
     program("docker-registry", "docker-registry"),
     program("skopeo", "skopeo"),
+    program("curl", "curl"),
     // Images of tests hold nothing else.
     program("busybox", "busybox-static"),
     // Virtual machines; their kernel is fetched by the tests themselves, and not installed.
@@ -91,6 +92,9 @@ pub(crate) const TESTS: [Needed; 23] = [
     program("dbus-daemon", "dbus-daemon"),
     program("swupdate", "swupdate"),
 ];
+
+/// What figures of devices are held against.
+pub(crate) const DEVICES: [Needed; 1] = [program("nginx", "nginx-light")];
 
 impl Needed {
     fn is_there(&self) -> bool {

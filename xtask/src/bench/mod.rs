@@ -1,6 +1,8 @@
-//! `cargo xtask bench hooks|pipeline|images`: figures for hooks and bot, for the way of a task, for images; built for release.
+//! `cargo xtask bench hooks|pipeline|images|devices`: figures for hooks and bot, for the way of a task, for images and for what devices are
+//! given; built for release.
 
 mod bot;
+mod devices;
 mod figure;
 mod growth;
 mod images;
@@ -49,6 +51,27 @@ Examples:
   cargo xtask bench images --peer qemu/tests/docker/docker.py
   cargo xtask bench images --runs 5 --json | jq '.[] | {name, median}'")]
     Images(images::Images),
+    /// The update server against nginx: large files, update checks, memory
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench devices
+  cargo xtask bench devices --runs 3        quicker and coarser
+  cargo xtask bench devices --json | jq '.[] | {name, median}'")]
+    Devices(Devices),
+}
+
+/// Arguments of `cargo xtask bench devices`.
+#[derive(Debug, clap::Args)]
+struct Devices {
+    /// How often each thing is done
+    #[arg(long, default_value_t = 7)]
+    runs: usize,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+    /// Install what is missing without asking
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Arguments of `cargo xtask bench pipeline`.
@@ -93,6 +116,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             packages::ensure(&packages::TESTS, args.yes)?;
             let mut figures = Figures::default();
             images::measure(args, &release()?, &mut figures)?;
+            tell(&figures, args.json)
+        }
+        What::Devices(args) => {
+            packages::ensure(packages::DEMO.iter().chain(&packages::DEVICES), args.yes)?;
+            let mut figures = Figures::default();
+            devices::measure(release()?, args.runs, &mut figures)?;
             tell(&figures, args.json)
         }
     }
