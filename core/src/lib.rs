@@ -18,7 +18,7 @@
 //! * `command` (feature): the one grammar of commands
 //! * [`queue`] (feature `task`): what runs next, from a snapshot
 //! * `image` (feature): Dockerfiles, ignore files, what an image is made of, what is stale because of what
-//! * `device` (feature): lab devices: the update protocol
+//! * `device` (feature): lab devices: the update protocol, update payloads
 //! * `event`, `world`, `decide`, `reply` (feature `task`): what is on record; all of it folded; what a command leads to; how it is answered
 
 pub mod access;

@@ -64,7 +64,7 @@ pub(crate) const DEMO: [Needed; 13] = [
 /// virtual machines and other updaters.
 ///
 /// Not dnf-plugins-core: Debian's cannot stand beside zypper, and the test that wants its `repoclosure` unpacks it by itself.
-pub(crate) const TESTS: [Needed; 24] = [
+pub(crate) const TESTS: [Needed; 26] = [
     program("createrepo_c", "createrepo-c"),
     program("zypper", "zypper"),
     program("installcheck", "libsolv-tools"),
@@ -78,6 +78,9 @@ pub(crate) const TESTS: [Needed; 24] = [
     program("docker-registry", "docker-registry"),
     program("skopeo", "skopeo"),
     program("curl", "curl"),
+    // Signatures and readers of payloads.
+    program("openssl", "openssl"),
+    program("python3", "python3"),
     // Images of tests hold nothing else.
     program("busybox", "busybox-static"),
     // Virtual machines; their kernel is fetched by the tests themselves, and not installed.
@@ -93,8 +96,15 @@ pub(crate) const TESTS: [Needed; 24] = [
     program("swupdate", "swupdate"),
 ];
 
-/// What figures of devices are held against.
-pub(crate) const DEVICES: [Needed; 1] = [program("nginx", "nginx-light")];
+/// What figures of devices are held against, and what they are made with.
+pub(crate) const DEVICES: [Needed; 6] = [
+    program("nginx", "nginx-light"),
+    program("sgdisk", "gdisk"),
+    program("mkfs.ext4", "e2fsprogs"),
+    program("xz", "xz-utils"),
+    program("gzip", "gzip"),
+    program("dpkg-deb", "dpkg"),
+];
 
 impl Needed {
     fn is_there(&self) -> bool {

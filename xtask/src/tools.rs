@@ -72,6 +72,44 @@ pub(crate) fn typos(yes: bool) -> anyhow::Result<PathBuf> {
     Ok(root.join("bin/typos"))
 }
 
+/// Programs that read payloads and that this project did not write: one in Python, one in Rust. Both in the versions that were tried.
+pub(crate) fn payload_readers(yes: bool) -> anyhow::Result<()> {
+    let venv = cache()?.join("payload-dumper");
+    if !venv.join("bin/payload-dumper").is_file() {
+        if packages::find("apt-get").is_some() && !process_quiet("python3", &["-c", "import ensurepip"]) {
+            packages::install(&["python3-venv"], yes)?;
+        }
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv"]).arg(&venv);
+        let mut fetch = Command::new(venv.join("bin/pip"));
+        fetch.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "android-payload-dumper==2.3.0",
+        ]);
+        if !(process::run(&mut make)? && process::run(&mut fetch)?) {
+            bail!("pip could not install android-payload-dumper");
+        }
+    }
+    if find("payload_dumper").is_none() {
+        let mut install = Command::new("cargo");
+        install
+            .args(["install", "--locked", "--debug", "--root"])
+            .arg(cache()?)
+            .args([
+                "payload_dumper@0.8.4",
+                "--no-default-features",
+                "--features",
+                "diff_ota,local_zip",
+            ]);
+        if !process::run(&mut install)? {
+            bail!("cargo could not install payload_dumper");
+        }
+    }
+    Ok(())
+}
+
 /// The components of the toolchain that format and lint.
 pub(crate) fn components() -> anyhow::Result<()> {
     for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {

@@ -19,6 +19,7 @@ pub mod job;
 pub mod journal;
 pub mod keys;
 pub mod man;
+pub mod payload;
 pub mod people;
 pub mod remote;
 pub mod repo;
@@ -110,6 +111,8 @@ pub enum Command {
     Repo(repo::Args),
     /// Build, run, move and clear away container images
     Image(image::Args),
+    /// Make, show, verify and apply update payloads
+    Payload(payload::Args),
     /// Show, check or rebuild the journal
     Journal(journal::Args),
     /// Copy all that cannot be made again into one directory
@@ -144,6 +147,7 @@ impl Command {
             Self::Config(args) => args.run(context),
             Self::Repo(args) => args.run(context),
             Self::Image(args) => args.run(context),
+            Self::Payload(args) => args.run(context),
             Self::Journal(args) => args.run(context),
             Self::Backup(args) => args.run(context),
             Self::Restore(args) => args.run(context),

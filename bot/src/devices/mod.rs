@@ -1,5 +1,12 @@
-//! Lab devices: what they are given and what becomes of it.
+//! Lab devices: what updates them is made and served here, and what becomes of it; the rules are in [`windlass_core::device`].
 //!
+//! * [`payload`]: update payloads made, looked at, verified, applied
+//! * [`stateful`]: the archive of what stays over updates, which goes beside a payload
+//! * [`gpt`]: the partitions of a disk image
 //! * [`server`]: the update server: Omaha, files with ranges, events on record, one budget of bandwidth
 
+pub mod gpt;
+mod ordered;
+pub mod payload;
 pub mod server;
+pub mod stateful;

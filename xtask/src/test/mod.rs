@@ -20,12 +20,12 @@ use crate::{packages, process, say, tools};
 Examples:
   cargo xtask test             everything; asks before it installs system packages
   cargo xtask test --yes       installs without asking
-  cargo xtask test --quick     without the programs that have to be fetched: cargo-deny and typos")]
+  cargo xtask test --quick     without the programs that have to be fetched: cargo-deny, typos, payload readers")]
 pub(crate) struct Args {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// Leave out cargo-deny and typos
+    /// Leave out cargo-deny and typos, and do not fetch readers of payloads
     #[arg(long)]
     quick: bool,
 }
@@ -34,6 +34,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     packages::ensure(packages::DEMO.iter().chain(&packages::TESTS), args.yes)?;
     tools::components()?;
+    if !args.quick {
+        tools::payload_readers(args.yes)?;
+    }
     let root = workspace()?;
     let logs = root.join("target/xtask-test");
     std::fs::create_dir_all(&logs)?;
