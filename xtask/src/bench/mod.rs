@@ -51,8 +51,10 @@ Examples:
   cargo xtask bench images --peer qemu/tests/docker/docker.py
   cargo xtask bench images --runs 5 --json | jq '.[] | {name, median}'")]
     Images(images::Images),
-    /// The update server against nginx: large files, update checks, memory
+    /// Payloads and stateful archives against xz and gzip; the update server against nginx
     #[command(after_help = "\
+Payloads are measured on two versions of a kernel's package, which are fetched.
+
 Examples:
   cargo xtask bench devices
   cargo xtask bench devices --runs 3        quicker and coarser

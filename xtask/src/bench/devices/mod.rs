@@ -1,12 +1,18 @@
 //! `cargo xtask bench devices`: what devices are given, and how fast.
 
+mod payload;
+mod roots;
 mod server;
 
 use windlass_tests::programs::Programs;
 
 use super::figure::Figures;
 
+/// Payloads take long: they are measured no more often than this.
+const MOST_PAYLOADS: usize = 3;
+
 /// Measures, and adds the rows.
 pub(super) fn measure(programs: Programs, runs: usize, figures: &mut Figures) -> anyhow::Result<()> {
+    payload::measure(&programs, runs.min(MOST_PAYLOADS), figures)?;
     server::measure(programs, runs, figures)
 }
