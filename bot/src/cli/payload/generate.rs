@@ -25,9 +25,9 @@ The same images make the same payload, byte for byte, on every machine and with 
 jobs. With --cache, chunks that are as in an earlier image are not compressed again.
 
 Examples:
-  windlass payload generate --partition root=root.img --partition kernel=kernel.img \\
-      --key signing.pem --cache ~/.cache/windlass/chunks -o update.payload
-  windlass payload generate --from-disk kernel=2:disk.img --from-disk root=3:disk.img -o update.payload
+  windlass payload generate --partition root=root.img --key signing.pem -o update.payload
+  windlass payload generate --partition root=root.img --cache ~/.cache/chunks -o update.payload
+  windlass payload generate --from-disk kernel=2:disk.img --from-disk root=3:disk.img -o new.payload
   windlass payload properties update.payload > payload_properties.txt")]
 pub struct Args {
     /// A partition and the image of its new content; once for each
