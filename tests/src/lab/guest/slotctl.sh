@@ -13,7 +13,7 @@ number() { case $1 in A) echo 2 ;; B) echo 3 ;; *) echo "slotctl: no slot is cal
 active=$(cat /run/slot)
 case ${1:-} in
 active) echo "$active" ;;
-other) echo "$active" | tr AB BA ;;
+other) case $active in A) echo B ;; *) echo A ;; esac ;;
 device) echo "$disk$(number "$2")" ;;
 disable) cgpt add -i "$(number "$2")" -P 0 -T 0 -S 0 $disk ;;
 try)

@@ -119,7 +119,7 @@ fn a_bomb_ends_at_the_operations_blocks() {
 }
 
 #[test]
-fn a_target_that_fails_is_not_the_datas_fault() {
+fn a_target_that_fails_is_no_fault_of_the_data() {
     let data = vec![1; BLOCK];
     let mut target = Memory::new(1);
     target.writes_left = 0;
