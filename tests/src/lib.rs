@@ -27,6 +27,8 @@ pub mod specs;
 pub mod sshd;
 pub mod tag;
 pub mod unix;
+#[cfg(feature = "updater")]
+pub mod update_engine;
 pub mod wait;
 pub mod world;
 

@@ -15,8 +15,15 @@ use super::tree::Tree;
 use crate::engines::find;
 use crate::process::Cmd;
 
-/// What the kernel needs to find its disk, its network and something random, and the watchdog; in the order of loading.
-const MODULES: [&str; 5] = ["virtio_pci", "virtio_blk", "virtio_net", "virtio-rng", "softdog"];
+/// What the kernel needs to find its disk, its network and something random, the watchdog, and to mount an image; in the order of loading.
+const MODULES: [&str; 6] = [
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_net",
+    "virtio-rng",
+    "softdog",
+    "loop",
+];
 /// The package that stands for the newest kernel for virtual machines.
 const KERNEL: &str = "linux-image-cloud-amd64";
 const SELECTOR: &str = include_str!("guest/selector.sh");
@@ -41,7 +48,8 @@ impl Parts {
         std::fs::create_dir_all(&cache)?;
         let lock = File::create(cache.join("lock"))?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
-        let folder = cache.join("kernel");
+        let modules = MODULES.iter().fold(Sha256::new(), sha2::Digest::chain_update);
+        let folder = cache.join(format!("kernel-{}", short(modules)));
         if !folder.is_dir() {
             fetch_kernel(&cache, &folder).context("a kernel for virtual machines cannot be fetched")?;
         }

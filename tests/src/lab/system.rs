@@ -1,11 +1,11 @@
-//! A system as it stands in a slot: an ext4 file system with busybox, dropbear and what an updater needs, of one board and version.
+//! A system as it stands in a slot: an ext4 file system with busybox, dropbear and an updater, of one board and version.
 //!
 //! Made once for what is asked, and kept beside the build's other files.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rustix::fs::FlockOperation;
 use sha2::{Digest as _, Sha256};
 
@@ -17,9 +17,10 @@ use crate::programs::profile_folder;
 
 const INIT: &str = include_str!("guest/init.sh");
 /// Commands of a system, by where they lie.
-const COMMANDS: [(&str, &str); 4] = [
+const COMMANDS: [(&str, &str); 5] = [
     ("usr/sbin/cgpt", CGPT),
     ("usr/sbin/slotctl", include_str!("guest/slotctl.sh")),
+    ("usr/bin/stateful_update", include_str!("guest/stateful_update.sh")),
     ("usr/bin/rootdev", include_str!("guest/rootdev.sh")),
     (
         "usr/sbin/chromeos-setgoodkernel",
@@ -201,13 +202,20 @@ impl System {
 
 /// The programs of this machine that a system needs, with the place of each.
 fn programs() -> anyhow::Result<Vec<(PathBuf, &'static str)>> {
-    [
+    let client = profile_folder()?.join("update_engine_client");
+    ensure!(
+        client.is_file(),
+        "{} is missing\n\nhint: cargo build --workspace",
+        client.display()
+    );
+    let mut programs = vec![(client, "usr/bin/update_engine_client")];
+    for (name, path) in [
         ("dropbear", "usr/sbin/dropbear"),
         ("dropbearkey", "usr/bin/dropbearkey"),
-    ]
-    .into_iter()
-    .map(|(name, path)| Ok((find(name).with_context(|| format!("there is no {name}"))?, path)))
-    .collect()
+    ] {
+        programs.push((find(name).with_context(|| format!("there is no {name}"))?, path));
+    }
+    Ok(programs)
 }
 
 /// An ext4 file system of this size with what is in a folder. Without a journal: slots are only read, and the stateful partition is
