@@ -19,7 +19,11 @@ pub fn escaped(text: &str) -> String {
 /// As [`escaped`], line by line, and not more than `most` bytes of it; an ellipsis says that there was more.
 pub fn escaped_lines(text: &str, most: usize) -> String {
     let lines: Vec<String> = text.trim_end().lines().map(escaped).collect();
-    let mut text = lines.join("\n");
+    shortened(lines.join("\n"), most)
+}
+
+/// Not more than `most` bytes of a text; an ellipsis says that there was more.
+pub fn shortened(mut text: String, most: usize) -> String {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));
         text.push('…');

@@ -463,6 +463,15 @@ fn what_createrepo_writes_is_read_as_the_headers_say(#[case] form: &str) {
     assert_eq!(sorted(read), sorted(expected));
 }
 
+/// An element that is closed by much text: the reader of XML would quote all of it.
+#[test]
+fn an_error_does_not_quote_the_whole_file() {
+    let broken = PRIMARY.replacen("</name>", &format!("</{}name>", "\u{b}".repeat(3000)), 1);
+    let dir = repository(broken.as_bytes(), None);
+    let error = read_within(dir.path(), &|_| true, &small()).unwrap_err().to_string();
+    assert!(error.contains("</name>") && error.len() < 600, "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

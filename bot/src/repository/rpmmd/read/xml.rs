@@ -10,10 +10,14 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
-use windlass_core::escape::escaped;
+use windlass_core::escape::{escaped, shortened};
 
 /// How deep elements may stand in each other; rpm-md has 5.
 const DEEPEST: usize = 16;
+
+/// How many bytes an error has: what is wrong with a name may quote much of the file.
+const TOLD: usize = 400;
+
 /// How many attributes an element may have; rpm-md has 6.
 const MOST_ATTRIBUTES: usize = 64;
 
@@ -122,7 +126,7 @@ pub(super) fn walk(input: impl BufRead, root: &str, most: u64, visitor: &mut imp
         buffer.clear();
         let event = reader.read_event_into(&mut buffer);
         let at = reader.buffer_position();
-        let wrong = |what: String| Fault::Wrong(format!("{what} (at byte {at} of its text)"));
+        let wrong = |what: String| Fault::Wrong(format!("{} (at byte {at} of its text)", shortened(what, TOLD)));
         let event = match event {
             Ok(event) => event,
             Err(quick_xml::Error::Io(error)) => {
