@@ -67,11 +67,11 @@ impl Story {
             metadata: None,
             is_delta: false,
         };
-        let mut shelf = Shelf::default().with_payload(update, parcel(PAYLOAD)?);
+        let mut stock = Shelf::default().with_payload(update, parcel(PAYLOAD)?);
         if self.dir.path().join(STATEFUL).is_file() {
-            shelf = shelf.with_stateful(parcel(STATEFUL)?);
+            stock = stock.with_stateful(parcel(STATEFUL)?);
         }
-        self.offers.put(Target::Anybody, shelf);
+        self.offers.put(Target::Anybody, stock);
         Ok(())
     }
 

@@ -1,5 +1,8 @@
-//! The update server as devices find it: the first server's own request, curl with ranges, many at once under one budget, and those who mean
-//! harm.
+//! The update server as devices find it: a client that this project did not write, the first server's own request, curl with ranges, many at
+//! once under one budget, and those who mean harm.
+
+#[path = "omaha/client.rs"]
+mod client;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +17,7 @@ use windlass::devices::server::{
     Book, Budget, Expected, Offers, PAYLOAD, Parcel, ParcelError, Report, Running, STATEFUL, Settings, Shelf, Target,
     Update, What,
 };
-use windlass_core::device::omaha::Stage;
+use windlass_core::device::omaha::{EventKind, EventResult, Stage};
 use windlass_tests::{Cmd, Ran, World, pipeline, wait};
 
 /// A server with a payload and an archive on offer for everybody.
@@ -120,6 +123,61 @@ const SEEDS_REQUEST: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     </o:app>
 </o:gupdate>
 "#;
+
+#[test]
+fn the_omaha_client_is_driven_through_a_whole_update() -> anyhow::Result<()> {
+    let payload = noise(3_000_000, 1);
+    let lab = Lab::new(&payload, Settings::default())?;
+    let lab7 = Target::Device("lab7".parse()?);
+    let parcel = Arc::new(Parcel::open(&lab.path(PAYLOAD), None)?);
+    lab.offers.put(
+        lab7,
+        Shelf::default().with_payload(update("2.0.0.0"), Arc::clone(&parcel)),
+    );
+
+    let outcome = client::check(&lab.url("device/lab7/update"), [1, 0, 0, 0], client::Fate::Good)?;
+    assert_eq!(outcome.installed, [payload], "in parts, and put together again");
+    assert!(outcome.states.ends_with("InstallingUpdate"), "{}", outcome.states);
+    let reports = lab.reports("lab7", 4)?;
+    let told: Vec<_> = reports
+        .iter()
+        .filter_map(|report| match &report.what {
+            What::Event { event, .. } => Some((event.kind, event.result, event.next_version.as_deref())),
+            What::Check { .. } | What::Sent { .. } => None,
+        })
+        .collect();
+    let next = Some("2.0.0.0");
+    assert_eq!(
+        told,
+        [
+            (EventKind::DownloadStarted, EventResult::Success, next),
+            (EventKind::DownloadFinished, EventResult::Success, next),
+            (EventKind::UpdateComplete, EventResult::Success, next),
+        ]
+    );
+    assert_eq!(lab.book.stage("lab7"), Stage::Updated);
+    let check = reports.iter().find_map(|report| match &report.what {
+        What::Check { version, offered, .. } => Some((version.as_str(), offered.as_deref())),
+        What::Event { .. } | What::Sent { .. } => None,
+    });
+    assert_eq!(check, Some(("1.0.0.0", next)));
+    assert_eq!(parcel.sent(), 3_000_000, "each byte went out once, though in parts");
+
+    // Now it runs what is on offer.
+    let outcome = client::check(&lab.url("device/lab7/update"), [2, 0, 0, 0], client::Fate::Good)?;
+    assert!(outcome.installed.is_empty());
+    assert!(outcome.states.contains("NoUpdateAvailable"), "{}", outcome.states);
+    Ok(())
+}
+
+#[test]
+fn a_device_that_cannot_install_says_so() -> anyhow::Result<()> {
+    let lab = Lab::new(b"a payload", Settings::default())?;
+    let outcome = client::check(&lab.url("device/lab8/update"), [1, 0, 0, 0], client::Fate::Broken)?;
+    assert!(outcome.states.contains("InstallationError"), "{}", outcome.states);
+    assert_eq!(lab.book.stage("lab8"), Stage::Failed { error_code: Some(2) });
+    Ok(())
+}
 
 #[test]
 fn an_old_system_that_comes_back_was_rolled_back_to() -> anyhow::Result<()> {
