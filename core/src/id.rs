@@ -115,6 +115,11 @@ textual!(
     |v| is_word(v, b"._-", 64)
 );
 textual!(
+    /// The name of a lab device: `[[device]] name`.
+    DeviceName, "device's name", "letters, digits, '.', '_', '-', a letter or digit first, at most 64 characters",
+    |v| is_word(v, b"._-", 64)
+);
+textual!(
     /// An architecture's name, as rpm has it.
     ArchName, "architecture", "letters, digits, '_', a letter first, at most 32 characters",
     |v| is_word(v, b"_", 32) && v.as_bytes()[0].is_ascii_alphabetic()
@@ -340,6 +345,15 @@ mod tests {
         let alice: UserName = "alice".parse().unwrap();
         let found = SourcePath::resolve(typed, &alice).ok();
         assert_eq!(found.as_ref().map(SourcePath::as_str), full);
+    }
+
+    #[rstest]
+    #[case("kiosk-1.lab", true)]
+    #[case("-oProxyCommand=x", false)]
+    #[case("a/b", false)]
+    #[case("..", false)]
+    fn device_names(#[case] name: &str, #[case] good: bool) {
+        assert_eq!(name.parse::<DeviceName>().is_ok(), good, "{name:?}");
     }
 
     #[test]
