@@ -12,7 +12,7 @@ use windlass_core::event::Event;
 use windlass_core::id::{ArchName, Generation, ImageId};
 use windlass_core::image::dockerfile::{Arguments, Platform};
 use windlass_core::image::{Dockerfile, ImageName};
-use windlass_core::job::{ImageFacts, Moved, changes, queue, stale};
+use windlass_core::job::{Moved, Product, ProductFacts, changes, queue, stale};
 use windlass_core::repository::record::Cause;
 use windlass_core::repository::{Content, Index, closure};
 use windlass_core::rpm::{Dependency, Requirement};
@@ -33,7 +33,7 @@ pub struct Causes {
 /// What a generation changes, and whom that may concern.
 #[derive(Debug, Clone)]
 pub struct Consequences {
-    images: Vec<ImageFacts>,
+    products: Vec<ProductFacts>,
     moved: Moved,
 }
 
@@ -76,8 +76,8 @@ impl Causes {
             } else {
                 (None, None)
             };
-            Some(ImageFacts {
-                image: image.name.clone(),
+            Some(ProductFacts {
+                product: Product::Image(image.name.clone()),
                 repositories: image.repositories(&self.config).into_iter().cloned().collect(),
                 arch,
                 packages: image.packages.iter().map(ToString::to_string).collect(),
@@ -87,7 +87,7 @@ impl Causes {
             })
         });
         Some(Consequences {
-            images: images.collect(),
+            products: images.collect(),
             moved: Moved {
                 repository: repository.name().clone(),
                 generation,
@@ -110,7 +110,7 @@ impl Consequences {
             Cause::Task { task } => Some(*task),
             Cause::Init { .. } | Cause::Import { .. } | Cause::Rollback { .. } | Cause::Resign { .. } => None,
         };
-        queue(world.jobs(), &stale(&self.images, world.jobs(), &self.moved), task)
+        queue(world.jobs(), &stale(&self.products, world.jobs(), &self.moved), task)
     }
 }
 

@@ -50,8 +50,7 @@ pub(super) async fn make(around: &Surroundings<'_>, log: StageLog, stop: Stoppin
     let log: Log = Arc::new(Mutex::new(log));
     let made = Box::pin(make_said(around, &log, stop)).await;
     match &made {
-        Ok(JobResult::Image(built)) => say(&log, &format!("{}: {}", built.name, built.digest)),
-        Ok(JobResult::Skipped { why }) => say(&log, &format!("skipped: {why}")),
+        Ok(result) => say(&log, &result.to_string()),
         Err(trouble) => trouble.message.lines().for_each(|line| say(&log, line)),
     }
     made

@@ -204,13 +204,22 @@ impl JobRunner {
             .begin(order.id, order.attempt)
             .map_err(|error| Trouble::transient(format!("its log cannot be made: {error}")))?;
         let limit = self.config.jobs.timeout;
-        let JobKind::ImageBuild(build) = &order.kind;
-        let surroundings = Surroundings {
-            runner: self,
-            order,
-            build,
+        let working = async {
+            match &order.kind {
+                JobKind::ImageBuild(build) => {
+                    let surroundings = Surroundings {
+                        runner: self,
+                        order,
+                        build,
+                    };
+                    image::make(&surroundings, log, stopping).await
+                }
+                JobKind::PayloadBuild(build) => Err(Trouble::lasting(format!(
+                    "payload {} is not configured any more",
+                    build.payload
+                ))),
+            }
         };
-        let working = image::make(&surroundings, log, stopping);
         let late = |_| {
             Err(Trouble::transient(format!(
                 "it took longer than {limit} ([jobs] timeout)"

@@ -52,7 +52,8 @@ Examples:
 
 pub(super) const JOB_BUILD: &str = "\
 Examples:
-  job build web
+  job build web                         an image
+  job build kiosk                       a payload
   job build web --dry-run";
 
 pub(super) const JOB_RETRY: &str = "\

@@ -4,7 +4,7 @@ use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 
 use super::{ReadFlags, WriteFlags, examples};
-use crate::id::{ImageId, JobId, TaskId};
+use crate::id::{ImageId, JobId, PayloadName, TaskId};
 use crate::job::JobStateName;
 
 /// What can be done with jobs.
@@ -19,6 +19,9 @@ pub enum JobCommand {
         /// Only those of this image
         #[arg(long)]
         image: Option<ImageId>,
+        /// Only those of this payload
+        #[arg(long, conflicts_with = "image")]
+        payload: Option<PayloadName>,
         /// Only those that this task caused
         #[arg(long)]
         task: Option<TaskId>,
@@ -38,11 +41,11 @@ pub enum JobCommand {
         #[command(flatten)]
         flags: ReadFlags,
     },
-    /// Build a configured image now, whether something changed or not: the first time, say; administrators
+    /// Build a configured image or make a configured payload now, whether something changed or not: the first time, say; administrators
     #[command(after_help = examples::JOB_BUILD)]
     Build {
-        /// The image, as the configuration names it
-        image: ImageId,
+        /// The image or the payload, as the configuration names it
+        name: ImageId,
         /// Flags of every command that writes.
         #[command(flatten)]
         flags: WriteFlags,

@@ -130,6 +130,7 @@ impl JobCommand {
             Self::Ls {
                 state,
                 image,
+                payload,
                 task,
                 flags,
             } => {
@@ -139,6 +140,7 @@ impl JobCommand {
                     words.option("state", Some(state));
                 }
                 words.option("image", image.as_ref());
+                words.option("payload", payload.as_ref());
                 words.option("task", task.as_ref());
             }
             Self::Show { id, log, flags } => {
@@ -147,10 +149,10 @@ impl JobCommand {
                 words.read(*flags);
                 words.word(id);
             }
-            Self::Build { image, flags } => {
+            Self::Build { name, flags } => {
                 words.word("build");
                 words.write(flags);
-                words.word(image);
+                words.word(name);
             }
             Self::Retry { id, flags } => {
                 words.word("retry");

@@ -188,11 +188,13 @@ fn job_command() -> BoxedStrategy<JobCommand> {
         (
             vec(state, 0..3),
             option::of(one_of(&["web", "base"])),
+            option::of(one_of(&["kiosk"])),
             option::of(task()),
             read()
         )
-            .prop_map(|(state, image, task, flags)| JobCommand::Ls {
+            .prop_map(|(state, image, payload, task, flags)| JobCommand::Ls {
                 state,
+                payload: payload.filter(|_| image.is_none()),
                 image,
                 task,
                 flags
@@ -202,7 +204,7 @@ fn job_command() -> BoxedStrategy<JobCommand> {
             log: log && !flags.json,
             flags
         }),
-        (one_of(&["web", "base"]), write()).prop_map(|(image, flags)| JobCommand::Build { image, flags }),
+        (one_of(&["web", "base"]), write()).prop_map(|(name, flags)| JobCommand::Build { name, flags }),
         (id(), write()).prop_map(|(id, flags)| JobCommand::Retry { id, flags }),
         (id(), write()).prop_map(|(id, flags)| JobCommand::Cancel { id, flags }),
     ]

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{ArchName, GroupName, ImageId, ObjectId, PackageName, RepositoryName, SourcePath, TagName, UserName};
+use crate::id::{
+    ArchName, GroupName, ImageId, ObjectId, PackageName, PayloadName, RepositoryName, SourcePath, TagName, UserName,
+};
 use crate::refusal::Refusal;
 use crate::rpm::Evr;
 use crate::task::SignedBy;
@@ -25,6 +27,8 @@ pub struct Facts {
     pub default_repository: Option<RepositoryName>,
     /// The container images that are configured, each with the repositories that it installs from.
     pub images: BTreeMap<ImageId, Vec<RepositoryName>>,
+    /// The payloads that are configured, in the same way. None is called as an image is.
+    pub payloads: BTreeMap<PayloadName, Vec<RepositoryName>>,
     /// How much one person may have.
     pub limits: Limits,
     /// Everybody there is.

@@ -4,8 +4,8 @@ use super::draft::Scene;
 use super::{Decision, read_only};
 use crate::command::JobCommand;
 use crate::event::Event;
-use crate::id::{ImageId, JobId, RepositoryName, TaskId};
-use crate::job::{Because, ImageBuild, Job, JobEvent, JobKind, JobState, JobStateName, Subject, Wanted, queue};
+use crate::id::{ImageId, JobId, PayloadName, RepositoryName, TaskId};
+use crate::job::{Because, Job, JobEvent, JobState, JobStateName, Product, Subject, Wanted, queue};
 use crate::refusal::Refusal;
 use crate::reply::job::{JobRow, JobView};
 use crate::reply::{Body, Reply};
@@ -13,18 +13,27 @@ use crate::reply::{Body, Reply};
 /// Which jobs are listed.
 struct Filter<'a> {
     states: &'a [JobStateName],
-    image: Option<&'a ImageId>,
+    subject: Option<Subject>,
     task: Option<TaskId>,
 }
 
 impl Scene<'_> {
     pub(super) fn job(self, command: &JobCommand) -> Result<Decision, Refusal> {
         match command {
-            JobCommand::Ls { state, image, task, .. } => Ok(read_only(self.jobs(&Filter {
-                states: state,
-                image: image.as_ref(),
-                task: *task,
-            }))),
+            JobCommand::Ls {
+                state,
+                image,
+                payload,
+                task,
+                ..
+            } => {
+                let payload = payload.clone().map(Subject::Payload);
+                Ok(read_only(self.jobs(&Filter {
+                    states: state,
+                    subject: image.clone().map(Subject::Image).or(payload),
+                    task: *task,
+                })))
+            }
             JobCommand::Show { id, .. } => {
                 let job = self.one_job(*id)?;
                 let view = JobView::of(self.world, job, self.now);
@@ -33,7 +42,7 @@ impl Scene<'_> {
                     ..Reply::default()
                 }))
             }
-            JobCommand::Build { image, .. } => self.build_image(image),
+            JobCommand::Build { name, .. } => self.build_product(name),
             JobCommand::Retry { id, .. } => self.retry(*id),
             JobCommand::Cancel { id, .. } => self.cancel(*id),
         }
@@ -52,13 +61,13 @@ impl Scene<'_> {
             let state = jobs.state_name(job);
             let states = if wanted.states.is_empty() {
                 // Who asks for one task's jobs, or one image's, asks for all of them.
-                !job.state.is_end() || wanted.image.is_some() || wanted.task.is_some()
+                !job.state.is_end() || wanted.subject.is_some() || wanted.task.is_some()
             } else {
                 wanted.states.contains(&state)
             };
-            let Subject::Image(image) = job.kind.subject();
+            let subject = job.kind.subject();
             states
-                && wanted.image.is_none_or(|wanted| *wanted == image)
+                && wanted.subject.as_ref().is_none_or(|wanted| *wanted == subject)
                 && wanted.task.is_none_or(|task| job.tasks.contains(&task))
         };
         let rows: Vec<JobRow> = jobs
@@ -103,28 +112,18 @@ impl Scene<'_> {
         .hint(who))
     }
 
-    /// An image that nothing has touched yet, or whose Dockerfile was changed, is built because somebody says so.
-    fn build_image(self, image: &ImageId) -> Result<Decision, Refusal> {
-        let Some(repositories) = self.facts.images.get(image) else {
-            let known: Vec<&str> = self.facts.images.keys().map(ImageId::as_str).collect();
-            return Err(
-                Refusal::new("no_image", format!("no image '{image}' is configured")).hint(if known.is_empty() {
-                    "an administrator names it in an [[image]] section of the configuration".to_owned()
-                } else {
-                    format!("there are: {}", known.join(", "))
-                }),
-            );
-        };
+    /// An image that nothing has touched yet, or whose Dockerfile was changed, is built because somebody says so; a payload in the same way.
+    fn build_product(self, name: &ImageId) -> Result<Decision, Refusal> {
+        let (product, repositories) = self.product(name)?;
+        let subject = product.subject();
         if !self.actor.superuser {
-            return Err(Refusal::new(
-                "not_yours",
-                format!("{} may not have image {image} built", self.actor.user),
-            )
-            .hint("administrators can; a task that lands in its repositories has it built by itself"));
+            return Err(
+                Refusal::new("not_yours", format!("{} may not have {subject} built", self.actor.user))
+                    .hint("administrators can; a task that lands in its repositories has it built by itself"),
+            );
         }
-        let subject = Subject::Image(image.clone());
         if let Some(other) = self.world.jobs().queued(&subject) {
-            let message = format!("job {} builds image {image} already: it waits for its turn", other.id);
+            let message = format!("job {} builds {subject} already: it waits for its turn", other.id);
             return Err(Refusal::new("queued", message).hint(format!("job show {}", other.id)));
         }
         let made = |name: &&RepositoryName| self.world.is_made(name);
@@ -135,27 +134,44 @@ impl Scene<'_> {
         else {
             return Err(Refusal::new(
                 "no_generation",
-                format!("image {image} installs from a repository that is not made yet"),
+                format!("{subject} installs from a repository that is not made yet"),
             )
             .hint("windlass repo init"));
         };
+        let asked = Because::Asked {
+            by: self.actor.user.clone(),
+        };
         let wanted = Wanted {
-            kind: JobKind::ImageBuild(ImageBuild {
-                image: image.clone(),
-                repository: repository.clone(),
-                generation: record.generation,
-                because: vec![Because::Asked {
-                    by: self.actor.user.clone(),
-                }],
-                more: 0,
-            }),
+            kind: product.build(repository.clone(), record.generation, vec![asked], 0),
             after: Vec::new(),
         };
         let events = queue(self.world.jobs(), &[wanted], None);
         let Some(Event::Job { id, event }) = events.into_iter().next() else {
-            return Err(Refusal::new("no_job", format!("image {image} cannot be queued")));
+            return Err(Refusal::new("no_job", format!("{subject} cannot be queued")));
         };
-        Ok(done(id, event, format!("job {id} builds image {image}")))
+        Ok(done(id, event, format!("job {id} builds {subject}")))
+    }
+
+    /// The configured image or payload of a name: no two have the same.
+    fn product(&self, name: &ImageId) -> Result<(Product, &[RepositoryName]), Refusal> {
+        if let Some(repositories) = self.facts.images.get(name) {
+            return Ok((Product::Image(name.clone()), repositories));
+        }
+        let payload = self.facts.payloads.iter();
+        let mut payload = payload.filter(|(payload, _)| payload.as_str() == name.as_str());
+        if let Some((payload, repositories)) = payload.next() {
+            return Ok((Product::Payload(payload.clone()), repositories));
+        }
+        let images = self.facts.images.keys().map(ImageId::as_str);
+        let known: Vec<&str> = images
+            .chain(self.facts.payloads.keys().map(PayloadName::as_str))
+            .collect();
+        let hint = if known.is_empty() {
+            "an administrator names it in an [[image]] or a [[payload]] section of the configuration".to_owned()
+        } else {
+            format!("there are: {}", known.join(", "))
+        };
+        Err(Refusal::new("no_image", format!("no image and no payload '{name}' is configured")).hint(hint))
     }
 
     fn retry(self, id: JobId) -> Result<Decision, Refusal> {

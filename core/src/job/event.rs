@@ -1,12 +1,13 @@
 //! What happens to a job.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::JobKind;
-use crate::id::{Generation, JobId, RepositoryName, TaskId, UserName};
+use crate::id::{Generation, JobId, PayloadName, RepositoryName, TaskId, UserName};
 
 /// What happened to a job. Facts, in the past tense: nothing here can be refused any more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,6 +97,8 @@ pub enum JobEvent {
 pub enum JobResult {
     /// An image.
     Image(BuiltImage),
+    /// A payload.
+    Payload(Box<MadePayload>),
     /// There was nothing to do.
     Skipped {
         /// What said so.
@@ -124,6 +127,91 @@ pub struct BuiltImage {
     /// The same for the list of its packages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sbom: Option<String>,
+}
+
+/// A payload that a job made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MadePayload {
+    /// Its name.
+    pub payload: PayloadName,
+    /// The board that it is for.
+    pub board: String,
+    /// The version that it brings.
+    pub version: String,
+    /// Which of the payload's versions it is, from 1 up: each next one has a higher number.
+    pub number: u64,
+    /// The SHA-256 of the payload, as hexadecimal digits.
+    pub digest: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Whether this version was there already, so that nothing was made.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reused: bool,
+    /// The archive of the stateful partition, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stateful: Option<MadeFile>,
+    /// The whole disk's image, where it was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<MadeFile>,
+    /// What leads from the version before to this one, where it was wanted and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<MadeDelta>,
+    /// The generations whose packages it may hold.
+    pub generations: BTreeMap<RepositoryName, Generation>,
+    /// What its file systems hold, as name-epoch:version-release.architecture, sorted.
+    pub packages: Vec<String>,
+}
+
+/// A file beside a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MadeFile {
+    /// Its SHA-256, as hexadecimal digits.
+    pub digest: String,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// A payload that needs the version before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MadeDelta {
+    /// That version.
+    pub from: String,
+    /// Its own digest and size.
+    #[serde(flatten)]
+    pub file: MadeFile,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl fmt::Display for JobResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(built) => {
+                let how = match (built.reused, built.pushed) {
+                    (true, _) => "was up to date",
+                    (false, true) => "was built and pushed",
+                    (false, false) => "was built",
+                };
+                write!(f, "{} {how}: {}", built.name, built.digest)
+            }
+            Self::Payload(made) => {
+                let how = if made.reused { "was there already" } else { "was made" };
+                write!(
+                    f,
+                    "payload {} {} for {} {how}: {} bytes, sha256:{}",
+                    made.payload, made.version, made.board, made.size, made.digest
+                )?;
+                match &made.delta {
+                    Some(delta) => write!(f, "; from {} {} bytes", delta.from, delta.file.size),
+                    None => Ok(()),
+                }
+            }
+            Self::Skipped { why } => write!(f, "skipped: {why}"),
+        }
+    }
 }
 
 impl JobEvent {

@@ -1,14 +1,14 @@
-//! All jobs, and what is on record of each image.
+//! All jobs, and what is on record of each image and payload.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{BuiltImage, Job, JobEvent, JobResult, JobState, JobStateName, Subject};
-use crate::id::{Generation, ImageId, JobId, RepositoryName, TaskId};
+use super::{BuiltImage, Job, JobEvent, JobResult, JobState, JobStateName, MadePayload, Subject};
+use crate::id::{Generation, ImageId, JobId, PayloadName, RepositoryName, TaskId};
 
-/// How many digests of an image are remembered.
+/// How many digests of an image or a payload are remembered.
 const REMEMBERED: usize = 200;
 
 /// All jobs, as their events have made them.
@@ -18,22 +18,24 @@ pub struct Jobs {
     all: BTreeMap<JobId, Job>,
     /// Those that have no end yet.
     open: BTreeSet<JobId>,
-    images: BTreeMap<ImageId, ImageRecord>,
+    images: BTreeMap<ImageId, Record<BuiltImage>>,
+    #[serde(default)]
+    payloads: BTreeMap<PayloadName, Record<MadePayload>>,
 }
 
-/// What is on record of an image.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageRecord {
-    /// What was built last.
-    pub last: Option<BuiltImage>,
-    /// Which commit made which digest, oldest first: the last of them.
-    pub made: Vec<MadeImage>,
-}
-
-/// One line of an image's history.
+/// What is on record of an image or of a payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MadeImage {
+#[serde(deny_unknown_fields)]
+pub struct Record<R> {
+    /// What was made last.
+    pub last: Option<R>,
+    /// Which commit made which digest, oldest first: the last of them.
+    pub made: Vec<Made>,
+}
+
+/// One line of such a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
     /// When.
     pub at: Timestamp,
     /// The job that made it.
@@ -44,6 +46,9 @@ pub struct MadeImage {
     pub generations: BTreeMap<RepositoryName, Generation>,
     /// The digest.
     pub digest: String,
+    /// The version, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 impl Jobs {
@@ -64,14 +69,23 @@ impl Jobs {
         match (was_end, job.state.is_end()) {
             (false, true) => {
                 self.open.remove(&id);
-                if let (
-                    JobState::Done {
-                        result: JobResult::Image(built),
-                    },
-                    Subject::Image(image),
-                ) = (&job.state, job.kind.subject())
-                {
-                    self.images.entry(image).or_default().built(job, built, now);
+                if let JobState::Done { result } = &job.state {
+                    let what = job.kind.subject();
+                    match (what, result) {
+                        (Subject::Image(image), JobResult::Image(built)) => {
+                            let line = Made::of(job, &built.generations, &built.digest, now);
+                            self.images.entry(image).or_default().takes(built, line);
+                        }
+                        (Subject::Payload(payload), JobResult::Payload(made)) => {
+                            let mut line = Made::of(job, &made.generations, &made.digest, now);
+                            line.version = Some(made.version.clone());
+                            self.payloads.entry(payload).or_default().takes(made, line);
+                        }
+                        (
+                            Subject::Image(_) | Subject::Payload(_),
+                            JobResult::Image(_) | JobResult::Payload(_) | JobResult::Skipped { .. },
+                        ) => {}
+                    }
                 }
             }
             (true, false) => {
@@ -107,8 +121,13 @@ impl Jobs {
     }
 
     /// What is on record of an image.
-    pub fn image(&self, image: &ImageId) -> Option<&ImageRecord> {
+    pub fn image(&self, image: &ImageId) -> Option<&Record<BuiltImage>> {
         self.images.get(image)
+    }
+
+    /// What is on record of a payload.
+    pub fn payload(&self, payload: &PayloadName) -> Option<&Record<MadePayload>> {
+        self.payloads.get(payload)
     }
 
     /// The job of this subject that waits to be begun.
@@ -148,17 +167,33 @@ impl Jobs {
     }
 }
 
-impl ImageRecord {
-    fn built(&mut self, job: &Job, built: &BuiltImage, now: Timestamp) {
-        self.made.push(MadeImage {
-            at: now,
-            job: job.id,
-            tasks: job.tasks.clone(),
-            generations: built.generations.clone(),
-            digest: built.digest.clone(),
-        });
+impl<R> Default for Record<R> {
+    fn default() -> Self {
+        Self {
+            last: None,
+            made: Vec::new(),
+        }
+    }
+}
+
+impl<R: Clone> Record<R> {
+    fn takes(&mut self, result: &R, line: Made) {
+        self.made.push(line);
         let many = self.made.len().saturating_sub(REMEMBERED);
         self.made.drain(..many);
-        self.last = Some(built.clone());
+        self.last = Some(result.clone());
+    }
+}
+
+impl Made {
+    fn of(job: &Job, generations: &BTreeMap<RepositoryName, Generation>, digest: &str, at: Timestamp) -> Self {
+        Self {
+            at,
+            job: job.id,
+            tasks: job.tasks.clone(),
+            generations: generations.clone(),
+            digest: digest.to_owned(),
+            version: None,
+        }
     }
 }

@@ -4,14 +4,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Generation, ImageId, RepositoryName, UserName};
+use crate::id::{Generation, ImageId, PayloadName, RepositoryName, UserName};
 
-/// What is to be done. A payload, a device, a nightly run are further kinds of the same form: a tag and its fields.
+/// What is to be done. A device, a nightly run are further kinds of the same form: a tag and its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "kebab-case")]
 pub enum JobKind {
     /// An image is built and pushed.
     ImageBuild(ImageBuild),
+    /// The next version of a payload is made.
+    PayloadBuild(PayloadBuild),
 }
 
 /// The build of an image.
@@ -30,12 +32,28 @@ pub struct ImageBuild {
     pub more: u32,
 }
 
+/// The making of a payload's next version.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PayloadBuild {
+    /// The payload.
+    pub payload: PayloadName,
+    /// The repository that has changed.
+    pub repository: RepositoryName,
+    /// Its generation that made the payload stale. What is made holds this generation's packages, or a newer one's.
+    pub generation: Generation,
+    /// Why: the first reasons.
+    pub because: Vec<Because>,
+    /// How many reasons there are beside these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u32,
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// Why an image is stale.
+/// Why an image or a payload is stale.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "kebab-case")]
 pub enum Because {
@@ -67,6 +85,8 @@ pub enum Because {
 pub enum Subject {
     /// A configured image.
     Image(ImageId),
+    /// A configured payload.
+    Payload(PayloadName),
 }
 
 impl JobKind {
@@ -74,6 +94,7 @@ impl JobKind {
     pub fn subject(&self) -> Subject {
         match self {
             Self::ImageBuild(build) => Subject::Image(build.image.clone()),
+            Self::PayloadBuild(build) => Subject::Payload(build.payload.clone()),
         }
     }
 
@@ -81,20 +102,21 @@ impl JobKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ImageBuild(_) => "image-build",
+            Self::PayloadBuild(_) => "payload-build",
         }
     }
 
     /// Why it is done, one line a reason.
     pub fn reasons(&self) -> Vec<String> {
-        match self {
-            Self::ImageBuild(build) => {
-                let mut lines: Vec<String> = build.because.iter().map(ToString::to_string).collect();
-                if build.more > 0 {
-                    lines.push(format!("and {} more", build.more));
-                }
-                lines
-            }
+        let (because, more) = match self {
+            Self::ImageBuild(build) => (&build.because, build.more),
+            Self::PayloadBuild(build) => (&build.because, build.more),
+        };
+        let mut lines: Vec<String> = because.iter().map(ToString::to_string).collect();
+        if more > 0 {
+            lines.push(format!("and {more} more"));
         }
+        lines
     }
 }
 
@@ -106,6 +128,11 @@ impl fmt::Display for JobKind {
                 "build image {} with generation {} of {}",
                 build.image, build.generation, build.repository
             ),
+            Self::PayloadBuild(build) => write!(
+                f,
+                "make payload {} with generation {} of {}",
+                build.payload, build.generation, build.repository
+            ),
         }
     }
 }
@@ -114,6 +141,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => write!(f, "image {image}"),
+            Self::Payload(payload) => write!(f, "payload {payload}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use rstest::rstest;
 
-use super::strategies::{at, build_of, event, image_with, start};
+use super::strategies::{at, build_of, event, image_with, making_of, payload_with, start};
 use super::*;
 use crate::event::Event;
 use crate::id::{JobId, TaskId};
@@ -14,7 +14,7 @@ use crate::id::{JobId, TaskId};
 /// What may happen where jobs are queued and worked on.
 #[derive(Debug, Clone)]
 enum Happening {
-    /// A commit makes these images stale; which of them stands on which is said elsewhere.
+    /// A commit makes these stale; which of them stands on which is said elsewhere.
     Commit(Vec<usize>),
     /// Whoever has this of the leases comes to an end.
     Ends(usize, End),
@@ -34,10 +34,26 @@ enum End {
     Killed,
 }
 
-const IMAGES: [&str; 4] = ["base", "web", "db", "extra"];
+/// Images, and a payload.
+const PRODUCTS: [&str; 5] = ["base", "web", "db", "extra", "kiosk"];
+
+/// The payload among them.
+const PAYLOAD: usize = 4;
 
 /// Which stands on which.
-const BASES: [&[usize]; 4] = [&[], &[0], &[0], &[1, 2]];
+const BASES: [&[usize]; 5] = [&[], &[0], &[0], &[1, 2], &[1]];
+
+fn build(product: usize, generation: u64) -> JobKind {
+    if product == PAYLOAD {
+        making_of(PRODUCTS[product], generation)
+    } else {
+        build_of(PRODUCTS[product], generation)
+    }
+}
+
+fn subject(product: usize) -> Subject {
+    build(product, 1).subject()
+}
 
 fn happening() -> impl Strategy<Value = Happening> {
     let end = prop_oneof![
@@ -47,7 +63,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(End::Killed)
     ];
     prop_oneof![
-        3 => proptest::collection::vec(0..IMAGES.len(), 1..4).prop_map(Happening::Commit),
+        3 => proptest::collection::vec(0..PRODUCTS.len(), 1..4).prop_map(Happening::Commit),
         6 => (0..3_usize, end).prop_map(|(which, end)| Happening::Ends(which, end)),
         2 => (1..400_i64).prop_map(Happening::Sleeps),
         1 => (1..6_u64).prop_map(Happening::Cancels),
@@ -121,7 +137,10 @@ impl Yard {
         let event = match end {
             End::Well => JobEvent::Succeeded {
                 attempt,
-                result: image_with(&[]),
+                result: match self.jobs.get(id).map(|job| job.kind.subject()) {
+                    Some(Subject::Payload(payload)) => payload_with(payload.as_str(), &[]),
+                    Some(Subject::Image(_)) | None => image_with(&[]),
+                },
             },
             End::Transiently => self.policy.failed(&self.jobs, (id, attempt), "away", true, self.now),
             End::ForGood => self
@@ -138,12 +157,9 @@ impl Yard {
                 self.generation += 1;
                 let wanted: Vec<Wanted> = stale
                     .iter()
-                    .map(|&image| Wanted {
-                        kind: build_of(IMAGES[image], self.generation),
-                        after: BASES[image]
-                            .iter()
-                            .map(|&base| Subject::Image(IMAGES[base].parse().unwrap()))
-                            .collect(),
+                    .map(|&product| Wanted {
+                        kind: build(product, self.generation),
+                        after: BASES[product].iter().copied().map(subject).collect(),
                     })
                     .collect();
                 for event in queue(&self.jobs, &wanted, None) {
@@ -269,13 +285,13 @@ proptest! {
 
     #[test]
     fn nobody_waits_for_himself(commits in proptest::collection::vec(
-        proptest::collection::vec((0..4_usize, proptest::collection::vec(0..4_usize, 0..3)), 1..5), 1..6,
+        proptest::collection::vec((0..5_usize, proptest::collection::vec(0..5_usize, 0..3)), 1..5), 1..6,
     )) {
         let mut yard = Yard::new();
         for commit in commits {
-            let wanted: Vec<Wanted> = commit.into_iter().map(|(image, bases)| Wanted {
-                kind: build_of(IMAGES[image], 1),
-                after: bases.into_iter().map(|base| Subject::Image(IMAGES[base].parse().unwrap())).collect(),
+            let wanted: Vec<Wanted> = commit.into_iter().map(|(product, bases)| Wanted {
+                kind: build(product, 1),
+                after: bases.into_iter().map(subject).collect(),
             }).collect();
             for event in queue(&yard.jobs, &wanted, None) {
                 let Event::Job { id, event } = event else { panic!("{event:?}") };
@@ -291,6 +307,22 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_payload_comes_after_the_image_that_it_takes_its_file_system_from() {
+    let mut yard = Yard::new();
+    yard.lives(&Happening::Commit(vec![PAYLOAD, 1]));
+    yard.turn();
+    assert_eq!(yard.leases, [(job_id(2), 1)], "the payload is job 1 and waits for web");
+    yard.ends((job_id(2), 1), End::Well);
+    yard.turn();
+    assert_eq!(yard.leases.last(), Some(&(job_id(1), 1)));
+    yard.ends((job_id(1), 1), End::Well);
+    let record = yard.jobs.payload(&PRODUCTS[PAYLOAD].parse().unwrap()).unwrap();
+    assert_eq!(record.made.last().unwrap().version.as_deref(), Some("1.0.2"));
+    assert_eq!(record.last.as_ref().unwrap().board, "kiosk");
+    assert!(yard.jobs.image(&"kiosk".parse().unwrap()).is_none(), "it is no image");
 }
 
 #[test]

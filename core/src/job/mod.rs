@@ -1,4 +1,4 @@
-//! Jobs: what is to be done after something landed. Today images are built again; the kinds leave room for what comes later.
+//! Jobs: what is to be done after something landed. Images are built again, payloads are made; the kinds leave room for what comes later.
 //!
 //! ```text
 //!   queued ─▶ leased ─▶ done | failed
@@ -8,7 +8,7 @@
 //! ```
 //! A job goes on record in the very batch that holds what caused it, so that none is lost (`queue`). Whoever works on it holds a
 //! lease that ends by itself ([`step`]); what an old lease's holder says is not believed. What is begun next is one pure function of
-//! all jobs and the clock ([`plan()`]). Which images a commit makes stale is another (`stale`).
+//! all jobs and the clock ([`plan()`]). Which images and payloads a commit makes stale is another (`stale`).
 
 pub mod event;
 pub mod jobs;
@@ -31,15 +31,15 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::event::{BuiltImage, JobEvent, JobResult};
-pub use self::jobs::{ImageRecord, Jobs, MadeImage};
-pub use self::kind::{Because, ImageBuild, JobKind, Subject};
+pub use self::event::{BuiltImage, JobEvent, JobResult, MadeDelta, MadeFile, MadePayload};
+pub use self::jobs::{Jobs, Made, Record};
+pub use self::kind::{Because, ImageBuild, JobKind, PayloadBuild, Subject};
 pub use self::plan::{Action, plan};
 pub use self::policy::Policy;
 #[cfg(feature = "task")]
 pub use self::queue::{Wanted, queue};
 #[cfg(feature = "task")]
-pub use self::stale::{ImageFacts, Moved, PackageChange, changes, stale};
+pub use self::stale::{Moved, PackageChange, Product, ProductFacts, changes, stale};
 pub use self::state::{JobState, JobStateName, step};
 
 use crate::id::{JobId, TaskId};

@@ -1,30 +1,39 @@
-//! Which images a commit makes stale, and why: exactly those that hold a package that came or went, then whatever stands on them.
+//! Which images and payloads a commit makes stale, and why: exactly those that hold a package that came or went, then whatever stands on them.
 //!
-//! What an image holds is known from its last build: what its package database says. Before that it is the closure of the packages
-//! that it declares. A closure that differs makes an image stale in any case: with the same packages in it, another one may be
-//! preferred now.
+//! What one holds is known from the last time that it was made: what its package database says. Before that it is the closure of the packages
+//! that it declares. A closure that differs makes it stale in any case: with the same packages in it, another one may be
+//! preferred now. A payload stands on the images that it takes file systems from, as an image does on its bases.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Because, ImageBuild, JobKind, Jobs, Subject, Wanted};
-use crate::id::{ArchName, Generation, ImageId, RepositoryName};
+use super::{Because, ImageBuild, JobKind, Jobs, PayloadBuild, Subject, Wanted};
+use crate::id::{ArchName, Generation, ImageId, PayloadName, RepositoryName};
 use crate::repository::{Content, Index};
 
 /// How many reasons a job tells one by one.
 const TOLD: usize = 20;
 
-/// What is known of a configured image at the moment of a commit.
+/// What holds packages, and is made again when they change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Product {
+    /// A configured image.
+    Image(ImageId),
+    /// A configured payload.
+    Payload(PayloadName),
+}
+
+/// What is known of a configured image or payload at the moment of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageFacts {
-    /// Its name.
-    pub image: ImageId,
+pub struct ProductFacts {
+    /// Which.
+    pub product: Product,
     /// The repositories from which it installs.
     pub repositories: Vec<RepositoryName>,
     /// The architecture that it is for.
     pub arch: ArchName,
     /// The packages that it declares.
     pub packages: Vec<String>,
-    /// The configured images that it stands on.
+    /// The configured images that it stands on, or takes file systems from.
     pub bases: Vec<ImageId>,
     /// What the closure of the packages that it declares was before the commit, by name; nothing where there was none.
     pub before: Option<BTreeSet<String>>,
@@ -81,57 +90,99 @@ pub fn changes(before: &Content, after: &Content) -> BTreeMap<ArchName, Changes>
 }
 
 /// The builds that a generation causes, bases before what stands on them.
-pub fn stale(images: &[ImageFacts], jobs: &Jobs, moved: &Moved) -> Vec<Wanted> {
-    let mut because: BTreeMap<&ImageId, BTreeSet<Because>> = BTreeMap::new();
-    for image in images {
-        let reasons = of_packages(image, jobs, moved);
+pub fn stale(products: &[ProductFacts], jobs: &Jobs, moved: &Moved) -> Vec<Wanted> {
+    let mut because: BTreeMap<&Product, BTreeSet<Because>> = BTreeMap::new();
+    for one in products {
+        let reasons = of_packages(one, jobs, moved);
         if !reasons.is_empty() {
-            because.insert(&image.image, reasons);
+            because.insert(&one.product, reasons);
         }
     }
-    let order = bases_first(images);
-    for image in &order {
-        for base in &image.bases {
-            if *base != image.image && because.contains_key(base) {
-                let reasons = because.entry(&image.image).or_default();
+    let order = bases_first(products);
+    for one in &order {
+        for base in &one.bases {
+            let image = Product::Image(base.clone());
+            if image != one.product && because.contains_key(&image) {
+                let reasons = because.entry(&one.product).or_default();
                 reasons.insert(Because::Base { image: base.clone() });
             }
         }
     }
-    let wanted = |image: &&ImageFacts| {
-        let reasons = because.get(&image.image)?;
+    let wanted = |one: &&ProductFacts| {
+        let reasons = because.get(&one.product)?;
         let more = u32::try_from(reasons.len().saturating_sub(TOLD)).unwrap_or(u32::MAX);
+        let because = reasons.iter().take(TOLD).cloned().collect();
         Some(Wanted {
-            kind: JobKind::ImageBuild(ImageBuild {
-                image: image.image.clone(),
-                repository: moved.repository.clone(),
-                generation: moved.generation,
-                because: reasons.iter().take(TOLD).cloned().collect(),
-                more,
-            }),
-            after: image.bases.iter().cloned().map(Subject::Image).collect(),
+            kind: one
+                .product
+                .build(moved.repository.clone(), moved.generation, because, more),
+            after: one.bases.iter().cloned().map(Subject::Image).collect(),
         })
     };
     order.iter().filter_map(wanted).collect()
 }
 
-/// Why the packages of an image make it stale.
-fn of_packages(image: &ImageFacts, jobs: &Jobs, moved: &Moved) -> BTreeSet<Because> {
-    if !image.repositories.contains(&moved.repository) {
+impl Product {
+    /// The job that makes it, for these reasons and so many more.
+    pub fn build(
+        &self,
+        repository: RepositoryName,
+        generation: Generation,
+        because: Vec<Because>,
+        more: u32,
+    ) -> JobKind {
+        match self.clone() {
+            Self::Image(image) => JobKind::ImageBuild(ImageBuild {
+                image,
+                repository,
+                generation,
+                because,
+                more,
+            }),
+            Self::Payload(payload) => JobKind::PayloadBuild(PayloadBuild {
+                payload,
+                repository,
+                generation,
+                because,
+                more,
+            }),
+        }
+    }
+
+    /// What such a job is about.
+    pub fn subject(&self) -> Subject {
+        match self.clone() {
+            Self::Image(image) => Subject::Image(image),
+            Self::Payload(payload) => Subject::Payload(payload),
+        }
+    }
+
+    /// What it held when it was made last; nothing where it never was.
+    fn held<'a>(&self, jobs: &'a Jobs) -> Option<&'a [String]> {
+        match self {
+            Self::Image(image) => Some(&jobs.image(image)?.last.as_ref()?.packages),
+            Self::Payload(payload) => Some(&jobs.payload(payload)?.last.as_ref()?.packages),
+        }
+    }
+}
+
+/// Why the packages of an image or a payload make it stale.
+fn of_packages(one: &ProductFacts, jobs: &Jobs, moved: &Moved) -> BTreeSet<Because> {
+    if !one.repositories.contains(&moved.repository) {
         return BTreeSet::new();
     }
     let nothing = Changes::new();
-    let changes = moved.changes.get(&image.arch).unwrap_or(&nothing);
-    let last = jobs.image(&image.image).and_then(|record| record.last.as_ref());
-    let held: BTreeSet<&str> = match (last, &image.before, &image.after) {
-        (Some(built), _, _) => built.packages.iter().map(String::as_str).collect(),
+    let changes = moved.changes.get(&one.arch).unwrap_or(&nothing);
+    let last = one.product.held(jobs);
+    let held: BTreeSet<&str> = match (last, &one.before, &one.after) {
+        (Some(packages), _, _) => packages.iter().map(String::as_str).collect(),
         // What it would have held, and what it would hold.
         (None, before, after) => before.iter().chain(after).flatten().map(String::as_str).collect(),
     };
     let mut names: BTreeSet<&str> = held.iter().map(|nevra| name_of(nevra)).collect();
-    if last.is_none() && image.after.is_none() {
+    if last.is_none() && one.after.is_none() {
         // No closure: at least what it names is looked at.
-        names.extend(image.packages.iter().map(String::as_str));
+        names.extend(one.packages.iter().map(String::as_str));
     }
     let is_other = |change: &PackageChange| {
         let gone = change.went.keys().any(|nevra| held.contains(nevra.as_str()));
@@ -144,11 +195,11 @@ fn of_packages(image: &ImageFacts, jobs: &Jobs, moved: &Moved) -> BTreeSet<Becau
         .filter(|(_, change)| is_other(change))
         .map(|(name, change)| because(name, change))
         .collect();
-    if image.before != image.after {
+    if one.before != one.after {
         let empty = BTreeSet::new();
         let (before, after) = (
-            image.before.as_ref().unwrap_or(&empty),
-            image.after.as_ref().unwrap_or(&empty),
+            one.before.as_ref().unwrap_or(&empty),
+            one.after.as_ref().unwrap_or(&empty),
         );
         let differs = before.symmetric_difference(after).map(|nevra| name_of(nevra));
         let differs: BTreeSet<&str> = differs.collect();
@@ -181,26 +232,29 @@ fn because(name: &str, change: &PackageChange) -> Because {
     }
 }
 
-/// Images so that each comes after those that it stands on; in a circle somebody comes first.
-fn bases_first(images: &[ImageFacts]) -> Vec<&ImageFacts> {
-    let mut order: Vec<&ImageFacts> = Vec::with_capacity(images.len());
-    let mut placed: BTreeSet<&ImageId> = BTreeSet::new();
-    let known: BTreeSet<&ImageId> = images.iter().map(|image| &image.image).collect();
-    while order.len() < images.len() {
+/// Products so that each comes after those that it stands on; in a circle somebody comes first.
+fn bases_first(products: &[ProductFacts]) -> Vec<&ProductFacts> {
+    let mut order: Vec<&ProductFacts> = Vec::with_capacity(products.len());
+    let mut placed: BTreeSet<&Product> = BTreeSet::new();
+    let known: BTreeSet<&Product> = products.iter().map(|one| &one.product).collect();
+    while order.len() < products.len() {
         let before = order.len();
-        for image in images {
-            let is_ready = |base: &ImageId| placed.contains(base) || !known.contains(base) || *base == image.image;
-            if !placed.contains(&image.image) && image.bases.iter().all(is_ready) {
-                order.push(image);
-                placed.insert(&image.image);
+        for one in products {
+            let is_ready = |base: &ImageId| {
+                let base = Product::Image(base.clone());
+                placed.contains(&base) || !known.contains(&base) || base == one.product
+            };
+            if !placed.contains(&one.product) && one.bases.iter().all(is_ready) {
+                order.push(one);
+                placed.insert(&one.product);
             }
         }
         if order.len() == before {
-            let Some(first) = images.iter().find(|image| !placed.contains(&image.image)) else {
+            let Some(first) = products.iter().find(|one| !placed.contains(&one.product)) else {
                 break;
             };
             order.push(first);
-            placed.insert(&first.image);
+            placed.insert(&first.product);
         }
     }
     order

@@ -135,7 +135,7 @@ impl JobState {
                 result: JobResult::Skipped { .. },
             } => JobStateName::Skipped,
             Self::Done {
-                result: JobResult::Image(_),
+                result: JobResult::Image(_) | JobResult::Payload(_),
             } => JobStateName::Done,
             Self::Failed { .. } => JobStateName::Failed,
             Self::Cancelled { .. } => JobStateName::Cancelled,

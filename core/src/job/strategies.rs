@@ -29,6 +29,35 @@ pub(crate) fn build_of(image: &str, generation: u64) -> JobKind {
     })
 }
 
+/// The making of a payload because of a generation of sisyphus.
+pub(crate) fn making_of(payload: &str, generation: u64) -> JobKind {
+    JobKind::PayloadBuild(PayloadBuild {
+        payload: payload.parse().unwrap(),
+        repository: "sisyphus".parse().unwrap(),
+        generation: Generation(generation),
+        because: Vec::new(),
+        more: 0,
+    })
+}
+
+/// A payload that holds these packages.
+pub(crate) fn payload_with(payload: &str, packages: &[&str]) -> JobResult {
+    JobResult::Payload(Box::new(MadePayload {
+        payload: payload.parse().unwrap(),
+        board: "kiosk".to_owned(),
+        version: "1.0.2".to_owned(),
+        number: 2,
+        digest: "00".repeat(32),
+        size: 4096,
+        reused: false,
+        stateful: None,
+        disk: None,
+        delta: None,
+        generations: BTreeMap::new(),
+        packages: packages.iter().map(|package| (*package).to_owned()).collect(),
+    }))
+}
+
 /// An image that holds these packages.
 pub(crate) fn image_with(packages: &[&str]) -> JobResult {
     JobResult::Image(BuiltImage {
@@ -55,9 +84,13 @@ pub(crate) fn event() -> BoxedStrategy<JobEvent> {
         }),
         (attempt(), moment()).prop_map(|(attempt, until)| JobEvent::Leased { attempt, until }),
         (attempt(), moment()).prop_map(|(attempt, until)| JobEvent::Renewed { attempt, until }),
-        attempt().prop_map(|attempt| JobEvent::Succeeded {
+        (attempt(), any::<bool>()).prop_map(|(attempt, is_image)| JobEvent::Succeeded {
             attempt,
-            result: image_with(&[])
+            result: if is_image {
+                image_with(&[])
+            } else {
+                payload_with("web", &[])
+            },
         }),
         (attempt(), any::<bool>(), prop::option::of(moment())).prop_map(|(attempt, transient, retry_at)| {
             JobEvent::Failed {

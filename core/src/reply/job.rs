@@ -8,15 +8,17 @@ use serde::Serialize;
 use super::table::table;
 use super::time::{moment, moment_to_the_second, since};
 use crate::id::{JobId, TaskId};
-use crate::job::{Attempt, BuiltImage, Job, JobEvent, JobKind, JobResult, JobState, JobStateName};
+use crate::job::{Attempt, BuiltImage, Job, JobEvent, JobKind, JobResult, JobState, JobStateName, MadePayload};
 use crate::world::World;
 
 /// `job show`.
 ///
-/// JSON: `id`, `job` and what belongs to it (of an `image-build`: `image`, `repository`, `generation`, `because`), `state`, `since`,
+/// JSON: `id`, `job` and what belongs to it (of an `image-build`: `image`, `repository`, `generation`, `because`;
+/// of a `payload-build` `payload` in place of `image`), `state`, `since`,
 /// `queued`, `tasks` (whose landing caused it), `after` (`job`, `state`: the jobs that come before it), `attempts` (`number`, `began`,
 /// `ended`, `trouble`), `not_before`, `image_built` (null unless it made one: `name`, `digest`, `pushed`, `reused`, `generations`,
-/// `packages`, `provenance`, `sbom`), `told` (lines: why it stands there).
+/// `packages`, `provenance`, `sbom`), `payload_made` (null unless it made one: `payload`, `board`, `version`, `number`, `digest`, `size`, `reused`,
+/// `stateful` and `disk` (`digest`, `size`), `delta` (`from`, `digest`, `size`), `generations`, `packages`), `told` (lines: why it stands there).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JobView {
     /// Its number.
@@ -40,6 +42,8 @@ pub struct JobView {
     pub not_before: Option<Timestamp>,
     /// What it made.
     pub image_built: Option<BuiltImage>,
+    /// The same where that is a payload.
+    pub payload_made: Option<MadePayload>,
     /// Why it stands there.
     pub told: Vec<String>,
     /// The moment of looking; not in JSON.
@@ -97,6 +101,11 @@ impl JobView {
     /// The view of a job.
     pub fn of(world: &World, job: &Job, now: Timestamp) -> Self {
         let before = job.after.iter().filter_map(|id| world.jobs().get(*id));
+        let (image_built, payload_made) = match result(job) {
+            Some(JobResult::Image(built)) => (Some(built.clone()), None),
+            Some(JobResult::Payload(made)) => (None, Some(made.as_ref().clone())),
+            Some(JobResult::Skipped { .. }) | None => (None, None),
+        };
         Self {
             id: job.id,
             kind: job.kind.clone(),
@@ -107,18 +116,8 @@ impl JobView {
             after: before.map(|job| reference(world, job)).collect(),
             attempts: job.history.clone(),
             not_before: not_before(job),
-            image_built: match &job.state {
-                JobState::Done {
-                    result: JobResult::Image(built),
-                } => Some(built.clone()),
-                JobState::Done {
-                    result: JobResult::Skipped { .. },
-                }
-                | JobState::Queued { .. }
-                | JobState::Leased { .. }
-                | JobState::Failed { .. }
-                | JobState::Cancelled { .. } => None,
-            },
+            image_built,
+            payload_made,
             told: why(world, job, now),
             now,
         }
@@ -224,6 +223,16 @@ fn not_before(job: &Job) -> Option<Timestamp> {
     }
 }
 
+/// What came of a job.
+fn result(job: &Job) -> Option<&JobResult> {
+    match &job.state {
+        JobState::Done { result } => Some(result),
+        JobState::Queued { .. } | JobState::Leased { .. } | JobState::Failed { .. } | JobState::Cancelled { .. } => {
+            None
+        }
+    }
+}
+
 /// Why a job stands where it does.
 fn why(world: &World, job: &Job, now: Timestamp) -> Vec<String> {
     let id = job.id;
@@ -261,7 +270,7 @@ fn why(world: &World, job: &Job, now: Timestamp) -> Vec<String> {
             "attempt {attempt} runs; its lease ends at {} unless it is renewed",
             moment_to_the_second(*until)
         )],
-        JobState::Done { result } => vec![result_text(result)],
+        JobState::Done { result } => vec![result.to_string()],
         JobState::Failed { message, transient } => {
             let lasting = if *transient {
                 "; it was tried as often as is allowed"
@@ -275,20 +284,6 @@ fn why(world: &World, job: &Job, now: Timestamp) -> Vec<String> {
             lines
         }
         JobState::Cancelled { by } => vec![format!("{by} cancelled it")],
-    }
-}
-
-fn result_text(result: &JobResult) -> String {
-    match result {
-        JobResult::Image(built) => {
-            let how = match (built.reused, built.pushed) {
-                (true, _) => "was up to date",
-                (false, true) => "was built and pushed",
-                (false, false) => "was built",
-            };
-            format!("{} {how}: {}", built.name, built.digest)
-        }
-        JobResult::Skipped { why } => format!("skipped: {why}"),
     }
 }
 
@@ -313,7 +308,7 @@ pub fn told(event: &JobEvent) -> String {
                 moment_to_the_second(*until)
             )
         }
-        JobEvent::Succeeded { attempt, result } => format!("attempt {attempt}: {}", result_text(result)),
+        JobEvent::Succeeded { attempt, result } => format!("attempt {attempt}: {result}"),
         JobEvent::Failed {
             attempt,
             message,

@@ -172,9 +172,11 @@ fn an_administrator_has_an_image_built_that_nothing_has_touched() {
     ]
     .map(|(image, repositories)| (image.parse().unwrap(), repositories))
     .into();
+    town.facts.payloads = [("kiosk".parse().unwrap(), sisyphus())].into();
     let hint = town.says("root", "job build nothing").err;
     assert!(
-        hint.contains("no image 'nothing' is configured") && hint.contains("there are: base, far, tools"),
+        hint.contains("no image and no payload 'nothing' is configured")
+            && hint.contains("there are: base, far, tools, kiosk"),
         "{hint}"
     );
     assert_eq!(town.refuses("alice", "job build tools"), "not_yours");
@@ -188,6 +190,11 @@ fn an_administrator_has_an_image_built_that_nothing_has_touched() {
     assert_eq!(said.out, "job 3 builds image tools\n");
     let show = town.says("carol", "job show 3").out;
     assert!(show.contains("root asked for it"), "{show}");
+    let said = town.says("root", "job build kiosk");
+    assert_eq!(said.out, "job 4 builds payload kiosk\n");
+    assert_eq!(town.refuses("root", "job build kiosk"), "queued");
+    let list = town.says("carol", "job ls --payload=kiosk").out;
+    assert!(list.contains("payload kiosk") && !list.contains("image"), "{list}");
     town.facts.images.clear();
     assert_eq!(town.refuses("root", "job build tools"), "no_image");
 }

@@ -1,22 +1,29 @@
 use rstest::rstest;
 
 use super::*;
-use crate::job::strategies::{image_with, start};
+use crate::job::strategies::{image_with, making_of, payload_with, start};
 use crate::job::{JobEvent, JobResult};
 
 fn set(nevras: &[&str]) -> BTreeSet<String> {
     nevras.iter().map(|nevra| (*nevra).to_owned()).collect()
 }
 
-fn image(name: &str, bases: &[&str]) -> ImageFacts {
-    ImageFacts {
-        image: name.parse().unwrap(),
+fn image(name: &str, bases: &[&str]) -> ProductFacts {
+    ProductFacts {
+        product: Product::Image(name.parse().unwrap()),
         repositories: vec!["sisyphus".parse().unwrap()],
         arch: "x86_64".parse().unwrap(),
         packages: Vec::new(),
         bases: bases.iter().map(|base| base.parse().unwrap()).collect(),
         before: None,
         after: None,
+    }
+}
+
+fn payload(name: &str, images: &[&str]) -> ProductFacts {
+    ProductFacts {
+        product: Product::Payload(name.parse().unwrap()),
+        ..image(name, images)
     }
 }
 
@@ -44,28 +51,31 @@ fn moved(said: &[&str]) -> Moved {
 fn holding(images: &[(&str, &[&str])]) -> Jobs {
     let mut jobs = Jobs::default();
     for (name, packages) in images {
-        let id = jobs.next_id();
         let kind = crate::job::strategies::build_of(name, 1);
-        let say = |jobs: &mut Jobs, event: &JobEvent| jobs.apply(id, event, start());
-        let after = BTreeSet::new();
-        let queued = JobEvent::Queued {
-            kind,
-            after,
-            task: None,
-        };
-        say(&mut jobs, &queued);
-        let until = start();
-        say(&mut jobs, &JobEvent::Leased { attempt: 1, until });
-        let result: JobResult = image_with(packages);
-        say(&mut jobs, &JobEvent::Succeeded { attempt: 1, result });
+        done(&mut jobs, kind, image_with(packages));
     }
     jobs
 }
 
+/// A job that was queued, begun and done.
+fn done(jobs: &mut Jobs, kind: JobKind, result: JobResult) {
+    let id = jobs.next_id();
+    let mut say = |event: &JobEvent| jobs.apply(id, event, start());
+    let after = BTreeSet::new();
+    say(&JobEvent::Queued {
+        kind,
+        after,
+        task: None,
+    });
+    let until = start();
+    say(&JobEvent::Leased { attempt: 1, until });
+    say(&JobEvent::Succeeded { attempt: 1, result });
+}
+
 fn names(wanted: &[Wanted]) -> Vec<String> {
     let name = |wanted: &Wanted| {
-        let Subject::Image(image) = wanted.kind.subject();
-        image.to_string()
+        let about = wanted.kind.subject().to_string();
+        about.strip_prefix("image ").map(str::to_owned).unwrap_or(about)
     };
     wanted.iter().map(name).collect()
 }
@@ -145,6 +155,31 @@ fn what_stands_on_a_stale_image_is_stale_and_comes_after_it() {
     assert_eq!(names(&wanted), ["base", "web", "app"]);
     assert_eq!(wanted[1].after, [Subject::Image("base".parse().unwrap())]);
     assert_eq!(wanted[2].kind.reasons(), ["its base web is built again"]);
+}
+
+#[test]
+fn a_payload_is_stale_by_its_own_packages_and_by_the_image_that_it_takes() {
+    let mut jobs = holding(&[("web", &["hello-1.0-alt1.x86_64"]), ("quiet", &["x-1-1.noarch"])]);
+    for (name, packages) in [("plain", &["hello-1.0-alt1.x86_64"][..]), ("still", &["x-1-1.noarch"])] {
+        done(&mut jobs, making_of(name, 1), payload_with(name, packages));
+    }
+    // `web` is an image and a payload: names of the two kinds have nothing to do with each other.
+    let products = [
+        payload("web", &["web"]),
+        payload("plain", &[]),
+        payload("still", &["quiet"]),
+        image("quiet", &[]),
+        image("web", &[]),
+    ];
+    let wanted = stale(&products, &jobs, &moved(UPGRADE));
+    assert_eq!(names(&wanted), ["payload plain", "web", "payload web"]);
+    assert_eq!(wanted[0].kind.reasons(), ["hello 1.0-alt1 → 1.1-alt1"]);
+    assert_eq!(
+        wanted[0].kind.to_string(),
+        "make payload plain with generation 2 of sisyphus"
+    );
+    assert_eq!(wanted[2].kind.reasons(), ["its base web is built again"]);
+    assert_eq!(wanted[2].after, [Subject::Image("web".parse().unwrap())]);
 }
 
 #[test]
