@@ -2,7 +2,7 @@
 //! their sizes; then header, manifest, signatures and blobs are written under a temporary name, which becomes the real one at the end.
 
 use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,6 @@ use tempfile::NamedTempFile;
 use windlass_core::device::payload::{Digest, Header, Manifest, Operation, Properties};
 
 use super::{PayloadError, SigningKey, Work};
-
-/// The most bytes that are signed: what signs wants all of it in memory.
-const MOST_SIGNED: u64 = 4 << 30;
 
 /// A payload that is being made.
 pub(super) struct Assembly {
@@ -78,34 +75,36 @@ impl Assembly {
         let mut writer = Hashed::new(&mut file);
         writer.write_all(&metadata).map_err(file_error())?;
         if let Some(key) = key {
-            writer
-                .write_all(&key.sign(&metadata).map_err(signed)?)
-                .map_err(file_error())?;
+            let message = key.sign(&Digest::of(&metadata)).map_err(signed)?;
+            writer.write_all(&message).map_err(file_error())?;
         }
         blobs.seek(SeekFrom::Start(0)).map_err(file_error())?;
-        match key {
-            None => {
-                io::copy(&mut blobs, &mut writer).map_err(file_error())?;
-            }
-            Some(key) => {
-                let size = metadata.len() as u64 + self.size;
-                if size > MOST_SIGNED {
-                    return Err(PayloadError::Asked(format!(
-                        "the payload has {size} bytes, and {MOST_SIGNED} are the most that is signed\n\nhint: put its partitions into several payloads"
-                    )));
-                }
-                let mut message = metadata.clone();
-                blobs.read_to_end(&mut message).map_err(file_error())?;
-                writer.write_all(&message[metadata.len()..]).map_err(file_error())?;
-                writer
-                    .write_all(&key.sign(&message).map_err(signed)?)
-                    .map_err(file_error())?;
-            }
+        let mut data = Sha256::new_with_prefix(&metadata);
+        io::copy(&mut blobs, &mut Both(&mut writer, &mut data)).map_err(file_error())?;
+        if let Some(key) = key {
+            let digest = Digest::from(<[u8; 32]>::from(data.finalize()));
+            let message = key.sign(&digest).map_err(signed)?;
+            writer.write_all(&message).map_err(file_error())?;
         }
         work.step(0, 0)?;
         let properties = writer.properties(&metadata);
         settle(file, &out)?;
         Ok(properties)
+    }
+}
+
+/// A writer, and a digest of what goes to it.
+struct Both<'a, 'b>(&'a mut Hashed<'b>, &'a mut Sha256);
+
+impl Write for Both<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(bytes)?;
+        self.1.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
-use ring::rand::SystemRandom;
-use ring::rsa::KeyPair;
-use ring::signature::RSA_PKCS1_SHA256;
+use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
+use rsa::pkcs8::DecodePrivateKey as _;
+use rsa::rand_core::OsRng;
+use rsa::traits::PublicKeyParts as _;
+use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use windlass_core::device::payload::Digest;
@@ -16,9 +18,17 @@ use super::PayloadError;
 /// The most bytes of a key's file.
 const LARGEST: u64 = 64 << 10;
 
+/// The fewest bits of a key's modulus; devices refuse shorter ones.
+const LEAST_BITS: usize = 2048;
+
+/// What stands before a digest of SHA-256 in what RSA signs: RFC 8017, section 9.2, note 1.
+const SHA256: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
+];
+
 /// A key that signs payloads.
 pub struct SigningKey {
-    pair: KeyPair,
+    key: RsaPrivateKey,
     public: PublicKey,
 }
 
@@ -34,33 +44,44 @@ impl SigningKey {
         };
         let pem = text(path)?;
         let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| bad(error.to_string()))?;
-        let pair = if let PrivateKeyDer::Pkcs8(der) = &der {
-            KeyPair::from_pkcs8(der.secret_pkcs8_der())
+        let key = if let PrivateKeyDer::Pkcs8(der) = &der {
+            RsaPrivateKey::from_pkcs8_der(der.secret_pkcs8_der()).map_err(|error| bad(error.to_string()))?
         } else if let PrivateKeyDer::Pkcs1(der) = &der {
-            KeyPair::from_der(der.secret_pkcs1_der())
+            RsaPrivateKey::from_pkcs1_der(der.secret_pkcs1_der()).map_err(|error| bad(error.to_string()))?
         } else {
             return Err(bad("it is not an RSA key".to_owned()));
         };
-        let pair = pair.map_err(|error| bad(error.to_string()))?;
-        let public = PublicKey::from_pkcs1(pair.public().as_ref()).map_err(|error| bad(error.to_string()))?;
-        Ok(Self { pair, public })
+        let bits = key.size() * 8;
+        if bits < LEAST_BITS {
+            return Err(bad(format!("it has {bits} bits, and {LEAST_BITS} are the fewest")));
+        }
+        let public = key
+            .to_public_key()
+            .to_pkcs1_der()
+            .map_err(|error| bad(error.to_string()))?;
+        let public = PublicKey::from_pkcs1(public.as_bytes()).map_err(|error| bad(error.to_string()))?;
+        Ok(Self { key, public })
     }
 
     /// The size of a signature's message by this key.
     pub fn message_size(&self) -> usize {
-        signature::size(self.pair.public().modulus_len())
+        signature::size(self.key.size())
     }
 
-    /// Signs; what was signed is verified before it is given away, so that a processor's fault does not give the key away.
+    /// Signs what has this digest. The signature is verified before it is given away, so that a processor's fault does not give the key away.
     ///
     /// # Errors
-    /// There is no randomness, or the signature came out wrong; in words.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let mut bytes = vec![0; self.pair.public().modulus_len()];
-        self.pair
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut bytes)
-            .map_err(|_| "the key could not sign".to_owned())?;
-        if self.public.verifies(&Digest::of(message), &bytes) {
+    /// The key cannot sign, or the signature came out wrong; in words.
+    pub fn sign(&self, digest: &Digest) -> Result<Vec<u8>, String> {
+        let padding = Pkcs1v15Sign {
+            hash_len: Some(digest.bytes().len()),
+            prefix: SHA256.into(),
+        };
+        let bytes = self
+            .key
+            .sign_with_rng(&mut OsRng, padding, digest.bytes())
+            .map_err(|error| format!("the key could not sign: {error}"))?;
+        if self.public.verifies(digest, &bytes) {
             Ok(signature::write(&bytes))
         } else {
             Err("the signature came out wrong".to_owned())
