@@ -2,7 +2,7 @@
 //!
 //! 1. Blocks are told apart by their digests. Zeros are written as such, blocks that stand in the old image are copied from wherever they
 //!    are ([`moved`]).
-//! 2. What is left is gathered into windows of a mebibyte. For each of them [`similar`] finds the places in the old image that share
+//! 2. What is left is gathered into windows of two mebibytes. For each of them [`similar`] finds the places in the old image that share
 //!    content with it, by fingerprints of their bytes; no file system is read, so that it works on any.
 //! 3. A window becomes a patch against those places ([`patch()`]), or is compressed, whichever is smaller.
 //!
@@ -19,7 +19,7 @@ use super::message::{Extent, Kind, Operation};
 use super::{BLOCK, Digest};
 
 /// The most blocks of a window.
-pub const WINDOW: u64 = 256;
+pub const WINDOW: u64 = 512;
 /// The most blocks that one operation copies or zeroes.
 pub const COPIED: u64 = 2048;
 /// The most extents on either side of one operation.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{BLOCK, Extent};
 
 /// The most blocks of the old image that a patch is made against.
-pub const MOST_BLOCKS: u64 = 512;
+pub const MOST_BLOCKS: u64 = 1536;
 
 /// One of so many places has a fingerprint, as bits; in images beyond a gibibyte fewer have.
 const RARITY: u32 = 7;
@@ -143,9 +143,10 @@ fn runs(votes: &BTreeMap<u64, u64>, old_blocks: u64) -> Vec<Run> {
     runs
 }
 
-/// Those with the most in common, as many as there is room for; in the image's order.
+/// Those with the most in common for their length, as many as there is room for; in the image's order.
 fn best(mut runs: Vec<Run>) -> Vec<Extent> {
-    runs.sort_by_key(|run| std::cmp::Reverse((run.votes, run.start)));
+    // What many images have in each file would win by length alone.
+    runs.sort_by_key(|run| std::cmp::Reverse((run.votes * COMMON as u64 / (run.end - run.start), run.start)));
     let mut room = MOST_BLOCKS;
     runs.retain(|run| {
         let fits = run.end - run.start <= room && run.votes > 1;
