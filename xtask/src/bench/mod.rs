@@ -53,7 +53,7 @@ Examples:
     Images(images::Images),
     /// Payloads and stateful archives against xz and gzip; the update server against nginx
     #[command(after_help = "\
-Payloads are measured on two versions of a kernel's package, which are fetched.
+Payloads are measured on root file systems of packages that are fetched: one kernel, and the next one.
 
 Examples:
   cargo xtask bench devices
