@@ -84,7 +84,8 @@ impl State {
                 | Event::Task { .. }
                 | Event::Access(_)
                 | Event::Repository { .. }
-                | Event::Job { .. },
+                | Event::Job { .. }
+                | Event::Device { .. },
             ) => Err(damaged(0, &"no answer")),
             Err(error) => Err(damaged(0, &error)),
         }

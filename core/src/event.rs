@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessChange;
-use crate::id::{JobId, RepositoryName, RequestId, TaskId, UserName};
+use crate::device::lab::DeviceEvent;
+use crate::id::{DeviceName, JobId, RepositoryName, RequestId, TaskId, UserName};
 use crate::job::JobEvent;
 use crate::push::TagPushed;
 use crate::refusal::Refusal;
@@ -55,6 +56,14 @@ pub enum Event {
         /// What.
         #[serde(flatten)]
         event: JobEvent,
+    },
+    /// Something happened to a lab device.
+    Device {
+        /// The device.
+        name: DeviceName,
+        /// What.
+        #[serde(flatten)]
+        event: DeviceEvent,
     },
 }
 
@@ -160,6 +169,13 @@ mod tests {
         r#"{"kind":"job","id":3,"what":"succeeded","attempt":3,"result":"skipped","why":"nothing to do"}"#,
         r#"{"kind":"job","id":3,"what":"cancelled","by":"alice"}"#,
         r#"{"kind":"job","id":3,"what":"asked-again","by":"alice"}"#,
+        r#"{"kind":"device","name":"kiosk-1","what":"flashed","flash":"f-20261121T100000Z-0a1b2c3d","job":3,"from":"1.0.1","to":"1.0.2","ending":"succeeded","told":"succeeded"}"#,
+        r#"{"kind":"device","name":"kiosk-1","what":"flashed","flash":"f-20261121T100000Z-0a1b2c3d","ending":"silent","told":"no route"}"#,
+        r#"{"kind":"device","name":"kiosk-1","what":"left-alone","until":"2026-11-21T10:07:00Z"}"#,
+        r#"{"kind":"device","name":"kiosk-1","what":"reserved","by":"alice","until":"2026-11-21T12:00:00Z","reason":"it flickers"}"#,
+        r#"{"kind":"device","name":"kiosk-1","what":"released","by":"alice"}"#,
+        r#"{"kind":"device","name":"kiosk-1","what":"judged","health":"bad","why":"3 flashes in a row failed"}"#,
+        r#"{"kind":"device","name":"kiosk-1","what":"judged","health":"maintenance","why":"on the bench","by":"root"}"#,
         r#"{"kind":"answered","request":"r-0123456789abcdef","user":"alice","words":["task","new"],"task":7,"out":"7\n","err":"","exit":0}"#,
         r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":{"named":"p11"},"task":7,"test_only":true},"pusher":"alice"},"taken":"noted"}"#,
         r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":"default"},"pusher":"alice"},"taken":"task","task":7}"#,

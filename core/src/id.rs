@@ -125,6 +125,11 @@ textual!(
     |v| is_word(v, b"._-", 64)
 );
 textual!(
+    /// The name of a configured nightly run: `[[nightly]] name`.
+    NightlyName, "nightly run's name", "letters, digits, '.', '_', '-', a letter or digit first, at most 64 characters",
+    |v| is_word(v, b"._-", 64)
+);
+textual!(
     /// An architecture's name, as rpm has it.
     ArchName, "architecture", "letters, digits, '_', a letter first, at most 32 characters",
     |v| is_word(v, b"_", 32) && v.as_bytes()[0].is_ascii_alphabetic()

@@ -18,7 +18,7 @@
 //! * `command` (feature): the one grammar of commands
 //! * [`queue`] (feature `task`): what runs next, from a snapshot
 //! * `image` (feature): Dockerfiles, ignore files, what an image is made of, what is stale because of what
-//! * `device` (feature): lab devices: the update protocol, update payloads
+//! * [`device`]: lab devices: what is on record of them; with the feature `device` the update protocol, update payloads
 //! * `event`, `world`, `decide`, `reply` (feature `task`): what is on record; all of it folded; what a command leads to; how it is answered
 
 pub mod access;
@@ -26,7 +26,6 @@ pub mod access;
 pub mod command;
 #[cfg(feature = "task")]
 pub mod decide;
-#[cfg(feature = "device")]
 pub mod device;
 pub mod escape;
 #[cfg(feature = "task")]

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod build;
 pub mod completions;
 pub mod config;
+pub mod device;
 pub mod doctor;
 pub mod evr;
 pub mod gear;
@@ -82,6 +83,8 @@ pub enum Command {
     Build(build::Args),
     /// Show what is done after tasks have landed, try it again, give it up
     Job(job::Args),
+    /// Show the lab's devices, reserve them, say how they are
+    Device(device::Args),
     /// Show or change who may touch a package, or who is in a group
     Acl(acl::Args),
     /// Make a source repository of one's own
@@ -133,6 +136,7 @@ impl Command {
             Self::Task(args) => args.run(context),
             Self::Build(args) => args.run(context),
             Self::Job(args) => args.run(context),
+            Self::Device(args) => args.run(context),
             Self::Acl(args) => args.run(context),
             Self::InitRepo(args) => args.run(context),
             Self::Pushers(args) => args.run(context),

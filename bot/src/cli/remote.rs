@@ -173,7 +173,7 @@ fn words(arguments: &[OsString]) -> Result<Vec<String>, Usage> {
 /// What is wrong with the words for the bot, if they are for the bot and something is.
 pub(super) fn mistake(arguments: &[OsString]) -> Option<String> {
     let words = words(arguments).ok()?;
-    if !["task", "build", "job", "acl"].contains(&words.first()?.as_str()) {
+    if !["task", "build", "job", "device", "acl"].contains(&words.first()?.as_str()) {
         return None;
     }
     let usage = Command::parse(words).err()?;

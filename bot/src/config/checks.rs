@@ -1,6 +1,7 @@
 //! What no single key can say: that names differ, that one repository is the default, that sizes fit one another.
 
 mod builders;
+mod devices;
 mod images;
 mod update_server;
 
@@ -39,6 +40,7 @@ pub(super) fn all(config: &Config, text: &str) -> Vec<Problem> {
     checker.builders(config);
     checker.repositories(config);
     checker.images(config);
+    checker.devices(config);
     checker.problems.sort_by_key(|problem| (problem.line, problem.column));
     checker.problems
 }

@@ -8,7 +8,7 @@ use windlass_core::id::{ArchName, ImageId, PackageName, RepositoryName};
 use windlass_core::job::Policy;
 use windlass_hooks::settings::Duration;
 
-use super::Config;
+use super::{Config, Lab};
 
 /// One `[[image]]` of the configuration: it is built again when a package that it holds changes, or an image that it stands on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,14 +112,15 @@ impl Default for Jobs {
 }
 
 impl Jobs {
-    /// The same for deciding.
-    pub fn policy(&self) -> Policy {
+    /// The same for deciding, with what the lab says of flashes.
+    pub fn policy(&self, lab: &Lab) -> Policy {
         Policy {
             lease: self.lease.signed(),
             attempts: self.attempts,
             back_off: self.back_off.signed(),
             longest: self.longest_back_off.signed(),
             at_once: self.at_once,
+            flashes_at_once: lab.at_once,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod strict;
 mod build;
 mod builder;
 mod checks;
+mod device;
 mod image;
 mod repository;
 mod sections;
@@ -24,6 +25,7 @@ use windlass_hooks::settings::{Paths, Push, Settings, Signing, Ssh, Users};
 
 pub use build::{Build, SandboxKind};
 pub use builder::BuildHost;
+pub use device::{Device, Lab};
 pub use image::{EngineChoice, Image, Jobs, Registry};
 pub use problem::{Problem, Problems};
 pub use repository::Repository;
@@ -59,6 +61,11 @@ pub struct Config {
     pub update_server: UpdateServer,
     /// How what follows from a commit is done.
     pub jobs: Jobs,
+    /// What the lab's devices share.
+    pub lab: Lab,
+    /// The lab's devices.
+    #[serde(rename = "device", skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
     /// How registries are reached.
     #[serde(rename = "registry", skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<Registry>,

@@ -6,7 +6,8 @@ use windlass_hooks::settings::{Duration, Paths, Settings, Signing, Users};
 
 use super::problem::render;
 use super::{
-    Build, BuildHost, Config, EngineChoice, Http, Image, Jobs, Registry, Repository, UpdateOffer, UpdateServer, strict,
+    Build, BuildHost, Config, Device, EngineChoice, Http, Image, Jobs, Lab, Registry, Repository, UpdateOffer,
+    UpdateServer, strict,
 };
 use crate::repository::rpmmd::Codec;
 
@@ -188,6 +189,24 @@ fn the_template_documents_every_key_with_its_default() {
             engine_host: Some("unix:///run/podman/podman.sock".into()),
             ..Jobs::default()
         },
+        lab: Lab {
+            bandwidth: Some("20MiB".parse().unwrap()),
+            ..Lab::default()
+        },
+        devices: vec![Device {
+            name: "kiosk-1".parse().unwrap(),
+            address: "192.0.2.17".into(),
+            port: 22,
+            user: "root".into(),
+            identity: Some("/etc/windlass/lab_ed25519".into()),
+            host_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPhSkYwYkvVLWcSbVrgpVHDJ4jtUXKh0PCdQ4hY7kmVr".into()),
+            board: Some("kiosk".into()),
+            tags: vec!["canary".into(), "arm".into()],
+            payload: Some("kiosk".parse().unwrap()),
+            after_merge: false,
+            power: vec!["/usr/local/bin/power-cycle".into(), "17".into()],
+            console: vec!["/usr/bin/nc".into(), "192.0.2.9".into(), "7017".into()],
+        }],
         registries: vec![Registry {
             host: "registry.example.org".into(),
             credentials: Some("/etc/windlass/registry.json".into()),
@@ -635,5 +654,54 @@ board = \"../x\"
         "windlass.toml:16:9: '../x' is no name of a board",
     ] {
         assert!(error.contains(expected), "{expected}:\n{error}");
+    }
+}
+
+#[test]
+fn devices_are_checked_together() {
+    let text = "\
+[lab]
+at_once = 0
+leave_alone = \"2h\"
+canary = \"first ones\"
+
+[[device]]
+name = \"kiosk-1\"
+address = \"-oProxyCommand=x\"
+user = \"root@x\"
+host_key = \"AAAA\"
+tags = [\"arm\", \"arm\"]
+after_merge = true
+power = [\"power-cycle\"]
+
+[[device]]
+name = \"kiosk-1\"
+address = \"::1\"
+
+[[device]]
+name = \"kiosk-2\"
+address = \"::1\"
+port = 22
+adress = 1
+";
+    let told = problems(text);
+    assert!(told.contains("did you mean 'address'?"), "{told}");
+    let told = Config::parse(&text.replace("adress = 1\n", ""), "windlass.toml".as_ref())
+        .expect_err("it is wrong")
+        .to_string();
+    for line in [
+        "'at_once' is 0: nothing would work",
+        "'longest_leave_alone' (1h) is shorter than 'leave_alone' (2h)",
+        "'first ones' is no tag",
+        "'-oProxyCommand=x' is no host",
+        "'root@x' is no name of a user",
+        "'AAAA' is no public key",
+        "'arm' stands twice in 'tags'",
+        "device 'kiosk-1' is to be flashed after each commit, and takes no payload",
+        "'power-cycle' is no command",
+        "there are two devices 'kiosk-1'",
+        "two devices are at '::1', port 22",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
     }
 }

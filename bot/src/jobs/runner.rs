@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use windlass_core::event::Event;
 use windlass_core::id::{JobId, TaskId};
-use windlass_core::job::{Action, Job, JobEvent, JobKind, JobResult, JobState, Policy, plan};
+use windlass_core::job::{
+    Action, Canceller, Floor, Job, JobEvent, JobKind, JobResult, JobState, Policy, Subject, plan,
+};
 use windlass_hooks::settings::Paths;
 
 use super::image::{self, Surroundings};
@@ -67,8 +69,16 @@ struct Ended {
 /// What is worked on, and what could not be recorded yet.
 #[derive(Default)]
 struct Desk {
-    alive: BTreeMap<JobId, (u32, Option<Stop>)>,
+    alive: BTreeMap<JobId, Alive>,
     unrecorded: Vec<Ended>,
+}
+
+/// Somebody who works, whatever his job says by now: he may still be clearing up.
+struct Alive {
+    attempt: u32,
+    subject: Subject,
+    /// Taken by whoever says that he is to stop.
+    stop: Option<Stop>,
 }
 
 /// What was decided and is on record.
@@ -82,7 +92,7 @@ struct Decided {
 impl JobRunner {
     /// Does jobs until told to stop; what is under way then is done again after the next start.
     pub async fn run(self, mut stopping: Stopping) {
-        let policy = self.config.jobs.policy();
+        let policy = self.config.jobs.policy(&self.config.lab);
         let mut journal = self.writer.moved();
         let (told, mut endings) = mpsc::unbounded_channel();
         let mut desk = Desk::default();
@@ -119,8 +129,8 @@ impl JobRunner {
                 () = stopping.word() => break,
             }
         }
-        for (_, stop) in desk.alive.values_mut() {
-            if let Some(stop) = stop.take() {
+        for alive in desk.alive.values_mut() {
+            if let Some(stop) = alive.stop.take() {
                 stop.now();
             }
         }
@@ -146,14 +156,17 @@ impl JobRunner {
                 .await?;
             crash::point("job.recorded");
             desk.unrecorded.pop();
-            if desk.alive.get(&id).is_some_and(|(alive, _)| *alive == attempt) {
+            if desk.alive.get(&id).is_some_and(|alive| alive.attempt == attempt) {
                 desk.alive.remove(&id);
             }
         }
-        let alive: BTreeMap<JobId, u32> = desk.alive.iter().map(|(id, (attempt, _))| (*id, *attempt)).collect();
+        let alive = desk.alive.iter();
+        let alive: BTreeMap<JobId, (u32, Subject)> = alive
+            .map(|(id, alive)| (*id, (alive.attempt, alive.subject.clone())))
+            .collect();
         let decided = self.writer.call(move |state| decide(state, &alive, policy)).await?;
         for id in decided.stops {
-            if let Some(stop) = desk.alive.get_mut(&id).and_then(|(_, stop)| stop.take()) {
+            if let Some(stop) = desk.alive.get_mut(&id).and_then(|alive| alive.stop.take()) {
                 stop.now();
             }
         }
@@ -167,7 +180,8 @@ impl JobRunner {
         crash::point("job.leased");
         let (id, attempt) = (order.id, order.attempt);
         let (stop, stopping) = stop::channel();
-        desk.alive.insert(id, (attempt, Some(stop)));
+        let (subject, stop) = (order.kind.subject(), Some(stop));
+        desk.alive.insert(id, Alive { attempt, subject, stop });
         let runner = self.clone();
         tracing::info!(
             job.id = id.get(),
@@ -218,6 +232,10 @@ impl JobRunner {
                     "payload {} is not configured any more",
                     build.payload
                 ))),
+                JobKind::Flash(flash) => Err(Trouble::lasting(format!(
+                    "device {} is not configured any more",
+                    flash.device
+                ))),
             }
         };
         let late = |_| {
@@ -230,7 +248,7 @@ impl JobRunner {
 
     /// Says that those who work are alive.
     async fn renew(&self, desk: &Desk, policy: Policy) {
-        let alive: Vec<(JobId, u32)> = desk.alive.iter().map(|(id, (attempt, _))| (*id, *attempt)).collect();
+        let alive: Vec<(JobId, u32)> = desk.alive.iter().map(|(id, alive)| (*id, alive.attempt)).collect();
         let renewed = self.writer.call(move |state| {
             let now = Timestamp::now();
             let until = policy.until(now);
@@ -271,7 +289,7 @@ fn take_back(state: &mut State, policy: Policy) -> Result<(), JournalError> {
 }
 
 /// Asks what is to be done, and puts on record what begins, in one go.
-fn decide(state: &mut State, alive: &BTreeMap<JobId, u32>, policy: Policy) -> Result<Decided, JournalError> {
+fn decide(state: &mut State, alive: &BTreeMap<JobId, (u32, Subject)>, policy: Policy) -> Result<Decided, JournalError> {
     let now = Timestamp::now();
     let mut decided = Decided {
         starts: Vec::new(),
@@ -280,14 +298,17 @@ fn decide(state: &mut State, alive: &BTreeMap<JobId, u32>, policy: Policy) -> Re
     };
     let mut events = Vec::new();
     let jobs = state.world().jobs();
-    for action in plan(jobs, &policy, now) {
+    let floor = Floor {
+        jobs,
+        devices: state.world().devices(),
+        busy: &alive.values().map(|(_, subject)| subject.clone()).collect(),
+    };
+    for action in plan(&floor, &policy, now) {
         match action {
             Action::Lose { id, attempt } => {
                 let event = policy.lost(jobs, (id, attempt), now);
                 events.push(Event::Job { id, event });
             }
-            // Whoever worked on it before clears up first.
-            Action::Start { id, .. } if alive.contains_key(&id) => {}
             Action::Start { id, attempt } => {
                 let Some(job) = jobs.get(id) else { continue };
                 let until = policy.until(now);
@@ -303,13 +324,21 @@ fn decide(state: &mut State, alive: &BTreeMap<JobId, u32>, policy: Policy) -> Re
                     queued: job.queued,
                 });
             }
+            Action::Stop { id, why } => {
+                tracing::warn!(job.id = id.get(), "job {id} is given up: {why}");
+                let by = Canceller::Rollout { why };
+                events.push(Event::Job {
+                    id,
+                    event: JobEvent::Cancelled { by },
+                });
+            }
             Action::Wake { at } => decided.wake = Some(at),
         }
     }
     state.append(&events, now)?;
     decided.stops = alive
         .iter()
-        .filter(|(id, attempt)| !holds(state, **id, **attempt))
+        .filter(|(id, (attempt, _))| !holds(state, **id, *attempt))
         .map(|(id, _)| *id)
         .collect();
     Ok(decided)

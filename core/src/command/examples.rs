@@ -64,6 +64,45 @@ pub(super) const JOB_CANCEL: &str = "\
 Examples:
   job cancel 3";
 
+pub(super) const DEVICE_LS: &str = "\
+Examples:
+  device ls
+  device ls --tag=canary,arm --health=bad,looping
+  device ls --board=kiosk --json";
+
+pub(super) const DEVICE_SHOW: &str = "\
+Examples:
+  device show kiosk-1
+  device show kiosk-1 --json";
+
+pub(super) const DEVICE_HISTORY: &str = "\
+Examples:
+  device history kiosk-1
+  device history kiosk-1 --limit=100 --json";
+
+pub(super) const DEVICE_WHY: &str = "\
+Examples:
+  device why kiosk-1
+  device why                            all of them";
+
+pub(super) const DEVICE_RESERVE: &str = "\
+Examples:
+  device reserve kiosk-1 --for 2h -m 'the touch screen flickers'";
+
+pub(super) const DEVICE_RELEASE: &str = "\
+Examples:
+  device release kiosk-1";
+
+pub(super) const DEVICE_QUARANTINE: &str = "\
+Examples:
+  device quarantine kiosk-1 -m 'its disk reports errors'";
+
+pub(super) const DEVICE_HEALTH: &str = "\
+Examples:
+  device health kiosk-1                 how is it?
+  device health kiosk-1 good -m 'has a new disk'
+  device health kiosk-1 maintenance -m 'on the bench'";
+
 pub(super) const TASK_NEW: &str = "\
 Examples:
   task new

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{AclChange, Command, DepsChange, JobCommand, PushersChange, TaskCommand};
+use super::{AclChange, Command, DepsChange, DeviceCommand, JobCommand, PushersChange, TaskCommand};
 use crate::id::RequestId;
 
 /// Flags of every command that reads.
@@ -52,6 +52,16 @@ impl Command {
                 JobCommand::Ls { flags, .. } | JobCommand::Show { flags, .. } => Some(*flags),
                 JobCommand::Build { .. } | JobCommand::Retry { .. } | JobCommand::Cancel { .. } => None,
             },
+            Self::Device(device) => match device {
+                DeviceCommand::Ls { flags, .. }
+                | DeviceCommand::Show { flags, .. }
+                | DeviceCommand::History { flags, .. }
+                | DeviceCommand::Why { flags, .. } => Some(*flags),
+                DeviceCommand::Reserve { .. }
+                | DeviceCommand::Release { .. }
+                | DeviceCommand::Quarantine { .. }
+                | DeviceCommand::Health { .. } => None,
+            },
             Self::Build(_) | Self::Acl(_) | Self::InitRepo(_) | Self::Pushers(_) => None,
         }
     }
@@ -69,6 +79,16 @@ impl Command {
                 | JobCommand::Retry { flags, .. }
                 | JobCommand::Cancel { flags, .. } => Some(flags),
                 JobCommand::Ls { .. } | JobCommand::Show { .. } => None,
+            },
+            Self::Device(device) => match device {
+                DeviceCommand::Reserve { flags, .. }
+                | DeviceCommand::Release { flags, .. }
+                | DeviceCommand::Quarantine { flags, .. }
+                | DeviceCommand::Health { flags, .. } => Some(flags),
+                DeviceCommand::Ls { .. }
+                | DeviceCommand::Show { .. }
+                | DeviceCommand::History { .. }
+                | DeviceCommand::Why { .. } => None,
             },
             Self::Task(task) => match task {
                 TaskCommand::New { flags, .. }
@@ -96,7 +116,10 @@ impl Command {
             Self::Acl(acl) => acl.change == AclChange::Show,
             Self::Pushers(pushers) => pushers.change == PushersChange::Show,
             Self::Task(TaskCommand::Deps { change, .. }) => matches!(change, DepsChange::Show),
-            Self::Task(_) | Self::Job(_) | Self::Build(_) | Self::Check(_) | Self::InitRepo(_) => false,
+            Self::Device(DeviceCommand::Health { health, .. }) => health.is_none(),
+            Self::Task(_) | Self::Job(_) | Self::Device(_) | Self::Build(_) | Self::Check(_) | Self::InitRepo(_) => {
+                false
+            }
         };
         if shows { None } else { self.any_write_flags() }
     }

@@ -5,6 +5,7 @@
 //! words of the one line that sshd hands over, without a shell.
 
 mod acl;
+mod device;
 mod examples;
 mod flags;
 mod job;
@@ -16,6 +17,7 @@ mod words;
 use clap::{Args, Subcommand};
 
 pub use self::acl::{AclArgs, AclChange, PushersArgs, PushersChange};
+pub use self::device::{DeviceCommand, Span};
 pub use self::flags::{ReadFlags, WriteFlags};
 pub use self::job::JobCommand;
 pub use self::task::{Addition, DepsChange, Switch, TaskCommand};
@@ -37,6 +39,9 @@ pub enum Command {
     /// Show what is done after tasks have landed, try it again, give it up
     #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
     Job(JobCommand),
+    /// Show the lab's devices, reserve them, say how they are
+    #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true)]
+    Device(DeviceCommand),
     /// Show or change who may touch a package, or who is in a group
     #[command(after_help = examples::ACL)]
     Acl(AclArgs),
@@ -168,7 +173,7 @@ impl Command {
     /// Where it is carried out.
     pub fn place(&self) -> Place {
         match self {
-            Self::Task(_) | Self::Build(_) | Self::Job(_) | Self::Acl(_) => Place::Bot,
+            Self::Task(_) | Self::Build(_) | Self::Job(_) | Self::Device(_) | Self::Acl(_) => Place::Bot,
             Self::Check(_) | Self::InitRepo(_) | Self::Pushers(_) => Place::Door,
         }
     }

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use super::{
-    AclChange, Addition, Command, DepsChange, JobCommand, PushersChange, ReadFlags, Switch, TaskCommand, WriteFlags,
+    AclChange, Addition, Command, DepsChange, DeviceCommand, JobCommand, PushersChange, ReadFlags, Switch, TaskCommand,
+    WriteFlags,
 };
 
 /// Collects words.
@@ -55,6 +56,10 @@ impl Command {
             Self::Job(job) => {
                 words.word("job");
                 job.words(&mut words);
+            }
+            Self::Device(device) => {
+                words.word("device");
+                device.words(&mut words);
             }
             Self::Build(build) => {
                 words.word("build");
@@ -163,6 +168,80 @@ impl JobCommand {
                 words.word("cancel");
                 words.write(flags);
                 words.word(id);
+            }
+        }
+    }
+}
+
+impl DeviceCommand {
+    fn words(&self, words: &mut Words) {
+        match self {
+            Self::Ls {
+                tag,
+                board,
+                health,
+                flags,
+            } => {
+                words.word("ls");
+                words.read(*flags);
+                for tag in tag {
+                    words.option("tag", Some(tag));
+                }
+                words.option("board", board.as_ref());
+                for health in health {
+                    words.option("health", Some(health));
+                }
+            }
+            Self::Show { name, flags } => {
+                words.word("show");
+                words.read(*flags);
+                words.word(name);
+            }
+            Self::History { name, limit, flags } => {
+                words.word("history");
+                words.read(*flags);
+                words.option("limit", Some(limit));
+                words.word(name);
+            }
+            Self::Why { name, flags } => {
+                words.word("why");
+                words.read(*flags);
+                words.all(name);
+            }
+            Self::Reserve {
+                name,
+                length,
+                reason,
+                flags,
+            } => {
+                words.word("reserve");
+                words.option("for", Some(length));
+                words.option("reason", Some(&reason.as_str()));
+                words.write(flags);
+                words.word(name);
+            }
+            Self::Release { name, flags } => {
+                words.word("release");
+                words.write(flags);
+                words.word(name);
+            }
+            Self::Quarantine { name, reason, flags } => {
+                words.word("quarantine");
+                words.option("reason", Some(&reason.as_str()));
+                words.write(flags);
+                words.word(name);
+            }
+            Self::Health {
+                name,
+                health,
+                reason,
+                flags,
+            } => {
+                words.word("health");
+                words.option("reason", reason.as_ref().map(crate::reason::Reason::as_str).as_ref());
+                words.write(flags);
+                words.word(name);
+                words.all(health);
             }
         }
     }

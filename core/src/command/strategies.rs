@@ -211,6 +211,48 @@ fn job_command() -> BoxedStrategy<JobCommand> {
     .boxed()
 }
 
+fn device_command() -> BoxedStrategy<DeviceCommand> {
+    let name = || one_of::<crate::id::DeviceName>(&["kiosk-1", "kiosk-1", "kiosk-2", "gone"]);
+    let health = || proptest::sample::select(crate::device::lab::Health::ALL);
+    let span = (1..1_000_000_i64).prop_map(|seconds| Span::from(jiff::SignedDuration::from_secs(seconds)));
+    let tag = proptest::sample::select(vec!["canary".to_owned(), "arm".to_owned()]);
+    prop_oneof![
+        (
+            vec(tag, 0..2),
+            option::of(Just("kiosk".to_owned())),
+            vec(health(), 0..2),
+            read()
+        )
+            .prop_map(|(tag, board, health, flags)| DeviceCommand::Ls {
+                tag,
+                board,
+                health,
+                flags
+            }),
+        (name(), read()).prop_map(|(name, flags)| DeviceCommand::Show { name, flags }),
+        (name(), 0..50_u32, read()).prop_map(|(name, limit, flags)| DeviceCommand::History { name, limit, flags }),
+        (option::of(name()), read()).prop_map(|(name, flags)| DeviceCommand::Why { name, flags }),
+        (name(), span, reason(), write()).prop_map(|(name, length, reason, flags)| DeviceCommand::Reserve {
+            name,
+            length,
+            reason,
+            flags
+        }),
+        (name(), write()).prop_map(|(name, flags)| DeviceCommand::Release { name, flags }),
+        (name(), reason(), write()).prop_map(|(name, reason, flags)| DeviceCommand::Quarantine { name, reason, flags }),
+        (name(), option::of((health(), reason())), write()).prop_map(|(name, said, flags)| {
+            let (health, reason) = said.unzip();
+            DeviceCommand::Health {
+                name,
+                health,
+                reason,
+                flags,
+            }
+        }),
+    ]
+    .boxed()
+}
+
 fn acl() -> BoxedStrategy<AclArgs> {
     let subject = one_of::<Subject>(&["hello", "libfoo", "show", "@maint", "@tester"]);
     let change = prop_oneof![
@@ -264,6 +306,7 @@ pub(crate) fn command() -> BoxedStrategy<Command> {
         12 => task_command().prop_map(Command::Task),
         3 => build().prop_map(Command::Build),
         3 => job_command().prop_map(Command::Job),
+        3 => device_command().prop_map(Command::Device),
         3 => acl().prop_map(Command::Acl),
         1 => (source(), tag(), read()).prop_map(|(source, tag, flags)| Command::Check(CheckArgs { source, tag, flags })),
         1 => (package(), write()).prop_map(|(name, flags)| Command::InitRepo(InitRepoArgs { name, flags })),

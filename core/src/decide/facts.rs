@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
+
+use crate::device::lab::FlashLine;
 use crate::id::{
-    ArchName, GroupName, ImageId, ObjectId, PackageName, PayloadName, RepositoryName, SourcePath, TagName, UserName,
+    ArchName, DeviceName, GroupName, ImageId, ObjectId, PackageName, PayloadName, RepositoryName, SourcePath, TagName,
+    UserName,
 };
 use crate::refusal::Refusal;
 use crate::rpm::Evr;
@@ -29,6 +33,12 @@ pub struct Facts {
     pub images: BTreeMap<ImageId, Vec<RepositoryName>>,
     /// The payloads that are configured, in the same way. None is called as an image is.
     pub payloads: BTreeMap<PayloadName, Vec<RepositoryName>>,
+    /// The lab's devices that are configured.
+    pub devices: BTreeMap<DeviceName, DeviceFacts>,
+    /// What is configured of the lab.
+    pub lab: LabFacts,
+    /// The newest flashes of the device that [`needs_flashes`](super::needs_flashes) named, newest first.
+    pub flashes: Vec<FlashLine>,
     /// How much one person may have.
     pub limits: Limits,
     /// Everybody there is.
@@ -52,6 +62,44 @@ pub struct RepositoryFacts {
     pub deny_unlisted: bool,
     /// The groups of which an approval is needed.
     pub required_approvals: Vec<GroupName>,
+}
+
+/// What is configured for one lab device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// Its board, where that is said.
+    pub board: Option<String>,
+    /// How it is reached.
+    pub address: String,
+    /// What updates it.
+    pub driver: String,
+    /// Its tags.
+    pub tags: BTreeSet<String>,
+    /// The payload that it takes.
+    pub payload: Option<PayloadName>,
+    /// Whether it is flashed whenever a commit made a new one.
+    pub after_merge: bool,
+}
+
+/// What is configured of the lab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabFacts {
+    /// The longest that somebody may have a device for himself.
+    pub longest_reservation: SignedDuration,
+    /// How many devices are flashed at once.
+    pub at_once: usize,
+    /// The tag of those that are flashed before the others.
+    pub canary: String,
+}
+
+impl Default for LabFacts {
+    fn default() -> Self {
+        Self {
+            longest_reservation: SignedDuration::from_hours(7 * 24),
+            at_once: 4,
+            canary: "canary".to_owned(),
+        }
+    }
 }
 
 /// How much one person may have.

@@ -5,7 +5,7 @@ use super::{Decision, read_only};
 use crate::command::JobCommand;
 use crate::event::Event;
 use crate::id::{ImageId, JobId, PayloadName, RepositoryName, TaskId};
-use crate::job::{Because, Job, JobEvent, JobState, JobStateName, Product, Subject, Wanted, queue};
+use crate::job::{Because, Canceller, Job, JobEvent, JobState, JobStateName, Product, Subject, Wanted, queue};
 use crate::refusal::Refusal;
 use crate::reply::job::{JobRow, JobView};
 use crate::reply::{Body, Reply};
@@ -222,7 +222,10 @@ impl Scene<'_> {
             ));
         }
         let by = self.actor.user.clone();
-        Ok(done(id, JobEvent::Cancelled { by }, format!("job {id} is cancelled")))
+        let cancelled = JobEvent::Cancelled {
+            by: Canceller::Person { by },
+        };
+        Ok(done(id, cancelled, format!("job {id} is cancelled")))
     }
 }
 

@@ -129,6 +129,7 @@ fn reply_is_true(town: &Town, user: &str, command: &Command, decision: &Decision
             let leader = list.map(|list| list.leader.to_string());
             prop_assert_eq!(&view.leader, &leader);
         }
+        Body::Done { .. } if matches!(command, Command::Device(_)) => device_is_as_said(town, user, command)?,
         Body::Done { task, .. } => {
             let task = town.world.task(task.unwrap()).unwrap();
             let Command::Task(command) = command else {
@@ -171,7 +172,39 @@ fn reply_is_true(town: &Town, user: &str, command: &Command, decision: &Decision
         | Body::Why(_)
         | Body::Log(_)
         | Body::Deps { .. }
-        | Body::Jobs(_) => {}
+        | Body::Jobs(_)
+        | Body::Device(_)
+        | Body::Devices(_)
+        | Body::DeviceWhy(_)
+        | Body::Flashes(_) => {}
+    }
+    Ok(())
+}
+
+/// What was done with a device is so.
+fn device_is_as_said(town: &Town, user: &str, command: &Command) -> Result<(), TestCaseError> {
+    let Command::Device(command) = command else {
+        return Ok(());
+    };
+    let device = |name: &DeviceName| town.world.devices().get(name);
+    match command {
+        DeviceCommand::Reserve { name, length, .. } => {
+            let device = device(name);
+            let held = device.reservation(town.now).unwrap();
+            prop_assert_eq!(held.by.as_str(), user);
+            prop_assert_eq!(held.until.duration_since(town.now), length.duration());
+        }
+        DeviceCommand::Release { name, .. } => prop_assert!(device(name).reservation(town.now).is_none()),
+        DeviceCommand::Quarantine { name, .. } => {
+            prop_assert_eq!(device(name).standing.health, crate::device::lab::Health::Bad);
+        }
+        DeviceCommand::Health { name, health, .. } => {
+            prop_assert!(health.is_none_or(|health| device(name).standing.health == health));
+        }
+        DeviceCommand::Ls { .. }
+        | DeviceCommand::Show { .. }
+        | DeviceCommand::History { .. }
+        | DeviceCommand::Why { .. } => prop_assert!(false, "they show, and do nothing"),
     }
     Ok(())
 }
@@ -230,6 +263,7 @@ fn arbitrary_commands_are_accepted_and_refused() {
         "task why",
         "task log",
         "task wait",
+        "device",
     ] {
         assert!(
             accepted.get(verb).is_some_and(|count| *count >= 4),
@@ -357,7 +391,7 @@ proptest! {
         for task in town.world.tasks() {
             let events = town.journal.iter().filter_map(|(at, event)| match event {
                 Event::Task { id, event } if *id == task.id => Some((event.clone(), *at)),
-                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) | Event::Repository { .. } | Event::Job { .. } => None,
+                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) | Event::Repository { .. } | Event::Job { .. } | Event::Device { .. } => None,
             });
             // What came since the world was stored is there without recalling it.
             let shown = log_after(&town.world, task.id, task.events, LogFilter::default());

@@ -6,6 +6,7 @@
 //! Flow: command → [`needs`] → facts → a draft of the task, on which every event is made true at once → events, reply.
 
 mod content;
+mod device;
 mod draft;
 mod early;
 mod facts;
@@ -31,16 +32,16 @@ use self::draft::{Draft, Scene};
 use self::read::LsFilter;
 use self::run::{Built, RunAsk};
 use crate::access::{Ruling, Touch, VoteKind};
-use crate::command::{Addition, Command, DepsChange, Place, Switch, TaskCommand};
+use crate::command::{Addition, Command, DepsChange, DeviceCommand, Place, Switch, TaskCommand};
 use crate::event::Event;
-use crate::id::{PackageName, SourcePath, SubtaskNumber, TagName};
+use crate::id::{DeviceName, PackageName, SourcePath, SubtaskNumber, TagName};
 use crate::refusal::Refusal;
 use crate::reply::task::deps;
 use crate::reply::{Body, Reply};
 use crate::task::{Action, Mode, OnFailure, Subtask, Task};
 use crate::world::World;
 
-pub use self::facts::{Actor, Facts, GoodTag, Limits, RepositoryFacts, TagFacts};
+pub use self::facts::{Actor, DeviceFacts, Facts, GoodTag, LabFacts, Limits, RepositoryFacts, TagFacts};
 pub use self::push::decide_push;
 pub use self::read::{LogFilter, has_ended, log_after, names_request, recalls};
 
@@ -67,10 +68,27 @@ pub fn needs(world: &World, actor: &Actor, command: &Command) -> BTreeSet<(Sourc
         }
         Command::Task(_)
         | Command::Job(_)
+        | Command::Device(_)
         | Command::Acl(_)
         | Command::Check(_)
         | Command::InitRepo(_)
         | Command::Pushers(_) => BTreeSet::new(),
+    }
+}
+
+/// The device whose flashes have to be looked up before a command can be decided, and how many of them, the newest.
+pub fn needs_flashes(command: &Command) -> Option<(&DeviceName, u32)> {
+    match command {
+        Command::Device(DeviceCommand::History { name, limit, .. }) => Some((name, *limit)),
+        Command::Device(DeviceCommand::Show { name, .. }) => Some((name, 5)),
+        Command::Device(_)
+        | Command::Build(_)
+        | Command::Task(_)
+        | Command::Job(_)
+        | Command::Acl(_)
+        | Command::Check(_)
+        | Command::InitRepo(_)
+        | Command::Pushers(_) => None,
     }
 }
 
@@ -141,6 +159,7 @@ fn plan_line(event: &Event) -> String {
         Event::Access(change) => crate::reply::access::told(change),
         Event::Repository { repository, event } => format!("{repository}: {event}"),
         Event::Job { id, event } => format!("job {id}: {}", crate::reply::job::told(event)),
+        Event::Device { name, event } => format!("device {name}: {}", crate::reply::device::told(event)),
         Event::Answered(answered) => format!("request {} is answered", answered.request),
         Event::TagTaken { pushed, .. } => format!("{} {} is taken", pushed.source, pushed.tag),
     }
@@ -157,6 +176,7 @@ impl Scene<'_> {
         match command {
             Command::Task(task) => self.task(task),
             Command::Job(job) => self.job(job),
+            Command::Device(device) => self.device(device),
             Command::Build(build) => Ok(match self.build(build)? {
                 Built::New(mut draft) => {
                     let (id, repository) = (draft.task.id, draft.task.repository.clone());

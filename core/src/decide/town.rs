@@ -62,6 +62,9 @@ impl Town {
         let facts = Facts {
             repositories: BTreeMap::from(repositories),
             default_repository: Some("sisyphus".parse().unwrap()),
+            devices: ["kiosk-1", "kiosk-2"]
+                .map(|name| (name.parse().unwrap(), DeviceFacts::default()))
+                .into(),
             people: names(&["alice", "bob", "carol", "dave", "maria", "tom", "root", "ci"]),
             superusers: names(&["root"]),
             bots: names(&["ci"]),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::JobKind;
-use crate::id::{Generation, JobId, PayloadName, RepositoryName, TaskId, UserName};
+use crate::id::{DeviceName, Generation, JobId, PayloadName, RepositoryName, TaskId, UserName};
 
 /// What happened to a job. Facts, in the past tense: nothing here can be refused any more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,14 +81,40 @@ pub enum JobEvent {
     },
     /// Somebody does not want it any more.
     Cancelled {
-        /// Who.
-        by: UserName,
+        /// Who, or what.
+        #[serde(flatten)]
+        by: Canceller,
     },
     /// Somebody wants it to be tried once more.
     AskedAgain {
         /// Who.
         by: UserName,
     },
+}
+
+/// Who does not want a job any more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Canceller {
+    /// Somebody.
+    Person {
+        /// Who.
+        by: UserName,
+    },
+    /// What it belongs to is given up.
+    Rollout {
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person { by } => write!(f, "{by} cancelled it"),
+            Self::Rollout { why } => write!(f, "it was given up: {why}"),
+        }
+    }
 }
 
 /// What came of a job.
@@ -99,6 +125,8 @@ pub enum JobResult {
     Image(BuiltImage),
     /// A payload.
     Payload(Box<MadePayload>),
+    /// A device runs what it should.
+    Flashed(Box<Flashed>),
     /// There was nothing to do.
     Skipped {
         /// What said so.
@@ -162,6 +190,26 @@ pub struct MadePayload {
     pub packages: Vec<String>,
 }
 
+/// A device that a job flashed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Flashed {
+    /// The flash's record.
+    pub flash: String,
+    /// The device.
+    pub device: DeviceName,
+    /// The version that it ran before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The version that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The slot that it runs from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
+    /// How long it took.
+    pub seconds: u64,
+}
+
 /// A file beside a payload.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MadeFile {
@@ -208,6 +256,18 @@ impl fmt::Display for JobResult {
                     Some(delta) => write!(f, "; from {} {} bytes", delta.from, delta.file.size),
                     None => Ok(()),
                 }
+            }
+            Self::Flashed(flashed) => {
+                write!(
+                    f,
+                    "{} runs {}",
+                    flashed.device,
+                    flashed.to.as_deref().unwrap_or("what was flashed")
+                )?;
+                if let Some(slot) = &flashed.slot {
+                    write!(f, " from {slot}")?;
+                }
+                write!(f, ", flashed in {} s ({})", flashed.seconds, flashed.flash)
             }
             Self::Skipped { why } => write!(f, "skipped: {why}"),
         }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{BuiltImage, Job, JobEvent, JobResult, JobState, JobStateName, MadePayload, Subject};
+use super::{BuiltImage, Job, JobEvent, JobKind, JobResult, JobState, JobStateName, MadePayload, Subject};
+use crate::device::lab::rollout;
 use crate::id::{Generation, ImageId, JobId, PayloadName, RepositoryName, TaskId};
 
 /// How many digests of an image or a payload are remembered.
@@ -82,8 +83,11 @@ impl Jobs {
                             self.payloads.entry(payload).or_default().takes(made, line);
                         }
                         (
-                            Subject::Image(_) | Subject::Payload(_),
-                            JobResult::Image(_) | JobResult::Payload(_) | JobResult::Skipped { .. },
+                            Subject::Image(_) | Subject::Payload(_) | Subject::Device(_),
+                            JobResult::Image(_)
+                            | JobResult::Payload(_)
+                            | JobResult::Flashed(_)
+                            | JobResult::Skipped { .. },
                         ) => {}
                     }
                 }
@@ -136,7 +140,8 @@ impl Jobs {
             .find(|job| matches!(job.state, JobState::Queued { .. }) && job.kind.subject() == *subject)
     }
 
-    /// The jobs that have to be done before this one and are not. A newer one of the same subject that is done will do.
+    /// The jobs that have to be done before this one and are not. A newer one of the same subject that is done will do. Of canaries not
+    /// all have to be done: [`rollout::still_waits`].
     pub fn waits_for(&self, job: &Job) -> Vec<JobId> {
         let is_done = |id: JobId| {
             let Some(before) = self.all.get(&id) else { return true };
@@ -148,7 +153,11 @@ impl Jobs {
                     .range(id.next()..)
                     .any(|(_, later)| done(later) && later.kind.subject() == subject)
         };
-        job.after.iter().copied().filter(|id| !is_done(*id)).collect()
+        let waits = job.after.iter().copied().filter(|id| !is_done(*id)).collect();
+        match &job.kind {
+            JobKind::Flash(_) => rollout::still_waits(self, job, waits),
+            JobKind::ImageBuild(_) | JobKind::PayloadBuild(_) => waits,
+        }
     }
 
     /// The name of the state that a job is in, `waiting` included.

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Generation, ImageId, PayloadName, RepositoryName, UserName};
+use crate::id::{DeviceName, Generation, ImageId, JobId, NightlyName, PayloadName, RepositoryName, UserName};
 
-/// What is to be done. A device, a nightly run are further kinds of the same form: a tag and its fields.
+/// What is to be done: a tag and its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "kebab-case")]
 pub enum JobKind {
@@ -14,6 +14,8 @@ pub enum JobKind {
     ImageBuild(ImageBuild),
     /// The next version of a payload is made.
     PayloadBuild(PayloadBuild),
+    /// A lab device is flashed.
+    Flash(FlashJob),
 }
 
 /// The build of an image.
@@ -46,6 +48,55 @@ pub struct PayloadBuild {
     /// How many reasons there are beside these.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u32,
+}
+
+/// The flash of a lab device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FlashJob {
+    /// The device.
+    pub device: DeviceName,
+    /// The payload.
+    pub payload: PayloadName,
+    /// Its version.
+    pub version: String,
+    /// What for. Flashes for the same reason are one rollout.
+    pub because: Rollout,
+    /// Whether the others wait for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
+    /// How often it is tried again after transient failures; as often as any job where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// What is left of the rollout is not begun once so many of a hundred of its flashes have failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_at: Option<u8>,
+}
+
+/// Why devices are flashed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "kebab-case")]
+pub enum Rollout {
+    /// A new version was made.
+    Made {
+        /// By this job.
+        by_job: JobId,
+    },
+    /// A nightly run.
+    Nightly {
+        /// Which.
+        nightly: NightlyName,
+        /// Its number.
+        run: u32,
+    },
+}
+
+/// What the jobs of a kind have to share: so many of each sort run at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// This machine.
+    Machine,
+    /// The lab.
+    Lab,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
@@ -87,6 +138,18 @@ pub enum Subject {
     Image(ImageId),
     /// A configured payload.
     Payload(PayloadName),
+    /// A lab device.
+    Device(DeviceName),
+}
+
+impl Subject {
+    /// What jobs about it have to share.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Image(_) | Self::Payload(_) => Lane::Machine,
+            Self::Device(_) => Lane::Lab,
+        }
+    }
 }
 
 impl JobKind {
@@ -95,6 +158,7 @@ impl JobKind {
         match self {
             Self::ImageBuild(build) => Subject::Image(build.image.clone()),
             Self::PayloadBuild(build) => Subject::Payload(build.payload.clone()),
+            Self::Flash(flash) => Subject::Device(flash.device.clone()),
         }
     }
 
@@ -103,6 +167,7 @@ impl JobKind {
         match self {
             Self::ImageBuild(_) => "image-build",
             Self::PayloadBuild(_) => "payload-build",
+            Self::Flash(_) => "flash",
         }
     }
 
@@ -111,6 +176,10 @@ impl JobKind {
         let (because, more) = match self {
             Self::ImageBuild(build) => (&build.because, build.more),
             Self::PayloadBuild(build) => (&build.because, build.more),
+            Self::Flash(flash) => {
+                let canary = if flash.canary { "; it is a canary" } else { "" };
+                return vec![format!("{}{canary}", flash.because)];
+            }
         };
         let mut lines: Vec<String> = because.iter().map(ToString::to_string).collect();
         if more > 0 {
@@ -133,6 +202,7 @@ impl fmt::Display for JobKind {
                 "make payload {} with generation {} of {}",
                 build.payload, build.generation, build.repository
             ),
+            Self::Flash(flash) => write!(f, "flash {} with {} {}", flash.device, flash.payload, flash.version),
         }
     }
 }
@@ -142,6 +212,16 @@ impl fmt::Display for Subject {
         match self {
             Self::Image(image) => write!(f, "image {image}"),
             Self::Payload(payload) => write!(f, "payload {payload}"),
+            Self::Device(device) => write!(f, "device {device}"),
+        }
+    }
+}
+
+impl fmt::Display for Rollout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Made { by_job } => write!(f, "job {by_job} made this version"),
+            Self::Nightly { nightly, run } => write!(f, "run {run} of nightly {nightly}"),
         }
     }
 }

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use rstest::rstest;
 
-use super::strategies::{at, build_of, event, image_with, making_of, payload_with, start};
+use super::strategies::{alice, at, build_of, event, image_with, making_of, payload_with, start};
 use super::*;
+use crate::device::lab::Devices;
 use crate::event::Event;
 use crate::id::{JobId, TaskId};
 
@@ -74,6 +75,8 @@ fn happening() -> impl Strategy<Value = Happening> {
 /// Jobs, a clock, and who works on what.
 struct Yard {
     jobs: Jobs,
+    devices: Devices,
+    busy: BTreeSet<Subject>,
     now: Timestamp,
     policy: Policy,
     /// Who was ever told to work on what, newest last.
@@ -85,6 +88,8 @@ impl Yard {
     fn new() -> Self {
         Self {
             jobs: Jobs::default(),
+            devices: Devices::default(),
+            busy: BTreeSet::new(),
             now: start(),
             policy: Policy::default(),
             leases: Vec::new(),
@@ -105,10 +110,18 @@ impl Yard {
         self.jobs.apply(id, &event, self.now);
     }
 
+    fn floor(&self) -> Floor<'_> {
+        Floor {
+            jobs: &self.jobs,
+            devices: &self.devices,
+            busy: &self.busy,
+        }
+    }
+
     /// Does what the plan says until it says no more.
     fn turn(&mut self) {
         for _ in 0..100 {
-            let actions = plan(&self.jobs, &self.policy, self.now);
+            let actions = plan(&self.floor(), &self.policy, self.now);
             let mut still = true;
             for action in actions {
                 match action {
@@ -121,6 +134,11 @@ impl Yard {
                         let until = self.policy.until(self.now);
                         self.says(id, &JobEvent::Leased { attempt, until });
                         self.leases.push((id, attempt));
+                        still = false;
+                    }
+                    Action::Stop { id, why } => {
+                        let by = Canceller::Rollout { why };
+                        self.says(id, &JobEvent::Cancelled { by });
                         still = false;
                     }
                     Action::Wake { .. } => {}
@@ -139,7 +157,7 @@ impl Yard {
                 attempt,
                 result: match self.jobs.get(id).map(|job| job.kind.subject()) {
                     Some(Subject::Payload(payload)) => payload_with(payload.as_str(), &[]),
-                    Some(Subject::Image(_)) | None => image_with(&[]),
+                    Some(Subject::Image(_) | Subject::Device(_)) | None => image_with(&[]),
                 },
             },
             End::Transiently => self.policy.failed(&self.jobs, (id, attempt), "away", true, self.now),
@@ -178,7 +196,7 @@ impl Yard {
             }
             Happening::Sleeps(seconds) => self.now += jiff::SignedDuration::from_secs(*seconds),
             Happening::Cancels(id) => {
-                let by = "alice".parse().unwrap();
+                let by = alice();
                 self.says(job_id(*id), &JobEvent::Cancelled { by });
             }
             Happening::Asks(id) => {
@@ -263,7 +281,7 @@ proptest! {
             }
             yard.turn();
             if yard.leases.is_empty() {
-                let Some(Action::Wake { at }) = plan(&yard.jobs, &yard.policy, yard.now).pop() else { break };
+                let Some(Action::Wake { at }) = plan(&yard.floor(), &yard.policy, yard.now).pop() else { break };
                 yard.now = at;
                 yard.turn();
             }

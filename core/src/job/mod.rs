@@ -1,4 +1,4 @@
-//! Jobs: what is to be done after something landed. Images are built again, payloads are made; the kinds leave room for what comes later.
+//! Jobs: what is to be done after something landed. Images are built again, payloads are made, devices are flashed.
 //!
 //! ```text
 //!   queued ─▶ leased ─▶ done | failed
@@ -31,10 +31,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::event::{BuiltImage, JobEvent, JobResult, MadeDelta, MadeFile, MadePayload};
+pub use self::event::{BuiltImage, Canceller, Flashed, JobEvent, JobResult, MadeDelta, MadeFile, MadePayload};
 pub use self::jobs::{Jobs, Made, Record};
-pub use self::kind::{Because, ImageBuild, JobKind, PayloadBuild, Subject};
-pub use self::plan::{Action, plan};
+pub use self::kind::{Because, FlashJob, ImageBuild, JobKind, Lane, PayloadBuild, Rollout, Subject};
+pub use self::plan::{Action, Floor, plan};
 pub use self::policy::Policy;
 #[cfg(feature = "task")]
 pub use self::queue::{Wanted, queue};

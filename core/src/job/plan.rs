@@ -1,14 +1,15 @@
-//! What is to be done next: one pure function of all jobs and the clock. It remembers nothing.
+//! What is to be done next: one pure function of all jobs, the lab's devices and the clock. It remembers nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{JobState, Jobs, Policy, Subject};
+use super::{JobState, Jobs, Lane, Policy, Subject};
+use crate::device::lab::{Devices, rollout};
 use crate::id::JobId;
 
 /// What is to be done next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Its lease ran out: whoever worked on it is gone.
     Lose {
@@ -24,6 +25,13 @@ pub enum Action {
         /// The attempt.
         attempt: u32,
     },
+    /// It is given up before it is begun: its rollout goes wrong.
+    Stop {
+        /// The job.
+        id: JobId,
+        /// Why.
+        why: String,
+    },
     /// Nothing more until then, if nothing happens.
     Wake {
         /// When.
@@ -31,17 +39,27 @@ pub enum Action {
     },
 }
 
-/// Says what is to be done. Older jobs come first; one whose turn has not come stands in nobody's way.
-pub fn plan(jobs: &Jobs, policy: &Policy, now: Timestamp) -> Vec<Action> {
+/// All that the plan looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Floor<'a> {
+    /// The jobs.
+    pub jobs: &'a Jobs,
+    /// The lab's devices.
+    pub devices: &'a Devices,
+    /// What somebody is still busy with, whatever its job says: he clears up.
+    pub busy: &'a BTreeSet<Subject>,
+}
+
+/// Says what is to be done. Older jobs come first; one whose turn has not come stands in nobody's way, nor does one whose device cannot be had.
+pub fn plan(floor: &Floor<'_>, policy: &Policy, now: Timestamp) -> Vec<Action> {
+    let jobs = floor.jobs;
     let mut actions = Vec::new();
     let mut wake: Option<Timestamp> = None;
     let mut at = |moment: Timestamp| wake = Some(wake.map_or(moment, |wake| wake.min(moment)));
-    let mut busy: BTreeSet<Subject> = BTreeSet::new();
-    let mut running = 0;
+    let mut busy = floor.busy.clone();
     for job in jobs.open() {
         if let JobState::Leased { attempt, until, .. } = job.state {
             busy.insert(job.kind.subject());
-            running += 1;
             if until <= now {
                 actions.push(Action::Lose { id: job.id, attempt });
             } else {
@@ -49,18 +67,35 @@ pub fn plan(jobs: &Jobs, policy: &Policy, now: Timestamp) -> Vec<Action> {
             }
         }
     }
+    let mut running: BTreeMap<Lane, usize> = BTreeMap::new();
+    for subject in &busy {
+        *running.entry(subject.lane()).or_default() += 1;
+    }
     for job in jobs.open() {
         let JobState::Queued { not_before, .. } = job.state else {
             continue;
         };
-        if busy.contains(&job.kind.subject()) || !jobs.waits_for(job).is_empty() {
+        if let Some(why) = rollout::given_up(jobs, job) {
+            actions.push(Action::Stop { id: job.id, why });
             continue;
         }
+        let subject = job.kind.subject();
+        if busy.contains(&subject) || !jobs.waits_for(job).is_empty() {
+            continue;
+        }
+        if let Subject::Device(device) = &subject
+            && let Some(hold) = floor.devices.get(device).hold(now)
+        {
+            // Nothing but time or a person ends it; a person's word is a change, at which the plan is asked again.
+            hold.until().into_iter().for_each(&mut at);
+            continue;
+        }
+        let running = running.entry(subject.lane()).or_default();
         if let Some(moment) = not_before.filter(|moment| *moment > now) {
             at(moment);
-        } else if running < policy.at_once {
-            running += 1;
-            busy.insert(job.kind.subject());
+        } else if *running < policy.at_once(subject.lane()) {
+            *running += 1;
+            busy.insert(subject);
             actions.push(Action::Start {
                 id: job.id,
                 attempt: job.attempts.saturating_add(1),

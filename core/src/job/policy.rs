@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{JobEvent, Jobs};
+use super::{FlashJob, JobEvent, JobKind, Jobs, Lane};
 use crate::id::JobId;
 
 /// What an administrator sets.
@@ -16,8 +16,10 @@ pub struct Policy {
     pub back_off: SignedDuration,
     /// The longest that this grows to.
     pub longest: SignedDuration,
-    /// How many jobs are worked on at once.
+    /// How many jobs are worked on at once, without flashes.
     pub at_once: usize,
+    /// How many devices are flashed at once.
+    pub flashes_at_once: usize,
 }
 
 impl Default for Policy {
@@ -28,11 +30,20 @@ impl Default for Policy {
             back_off: SignedDuration::from_secs(30),
             longest: SignedDuration::from_hours(1),
             at_once: 2,
+            flashes_at_once: 4,
         }
     }
 }
 
 impl Policy {
+    /// How many jobs of a lane are worked on at once.
+    pub fn at_once(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Machine => self.at_once,
+            Lane::Lab => self.flashes_at_once,
+        }
+    }
+
     /// When a lease ends that is given or renewed now.
     pub fn until(&self, now: Timestamp) -> Timestamp {
         now.checked_add(self.lease).unwrap_or(Timestamp::MAX)
@@ -91,7 +102,13 @@ impl Policy {
             return Next::Other(other.id);
         }
         let tries = job.state.tries();
-        if tries < self.attempts
+        let attempts = match &job.kind {
+            JobKind::Flash(FlashJob {
+                retries: Some(retries), ..
+            }) => self.attempts.min(retries.saturating_add(1)),
+            JobKind::Flash(_) | JobKind::ImageBuild(_) | JobKind::PayloadBuild(_) => self.attempts,
+        };
+        if tries < attempts
             && let Ok(at) = now.checked_add(self.pause(tries))
         {
             return Next::At(at);

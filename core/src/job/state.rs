@@ -9,8 +9,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{JobEvent, JobResult};
-use crate::id::{BadId, UserName};
+use super::{Canceller, JobEvent, JobResult};
+use crate::id::BadId;
 
 /// Where a job stands, with what is known there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +51,9 @@ pub enum JobState {
     },
     /// Nobody wants it any more.
     Cancelled {
-        /// Who said so.
-        by: UserName,
+        /// Who said so, or what.
+        #[serde(flatten)]
+        by: Canceller,
     },
 }
 
@@ -135,7 +136,7 @@ impl JobState {
                 result: JobResult::Skipped { .. },
             } => JobStateName::Skipped,
             Self::Done {
-                result: JobResult::Image(_) | JobResult::Payload(_),
+                result: JobResult::Image(_) | JobResult::Payload(_) | JobResult::Flashed(_),
             } => JobStateName::Done,
             Self::Failed { .. } => JobStateName::Failed,
             Self::Cancelled { .. } => JobStateName::Cancelled,

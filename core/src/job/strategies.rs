@@ -18,6 +18,13 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     start() + SignedDuration::from_secs(seconds)
 }
 
+/// alice, who does not want it any more.
+pub(crate) fn alice() -> Canceller {
+    Canceller::Person {
+        by: "alice".parse().unwrap(),
+    }
+}
+
 /// The build of an image because of a generation of sisyphus.
 pub(crate) fn build_of(image: &str, generation: u64) -> JobKind {
     JobKind::ImageBuild(ImageBuild {
@@ -101,8 +108,11 @@ pub(crate) fn event() -> BoxedStrategy<JobEvent> {
             }
         }),
         (attempt(), prop::option::of(moment())).prop_map(|(attempt, retry_at)| JobEvent::Lost { attempt, retry_at }),
+        Just(JobEvent::Cancelled { by: alice() }),
         Just(JobEvent::Cancelled {
-            by: "alice".parse().unwrap()
+            by: Canceller::Rollout {
+                why: "a canary failed".to_owned()
+            }
         }),
         Just(JobEvent::AskedAgain {
             by: "alice".parse().unwrap()

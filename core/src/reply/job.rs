@@ -8,17 +8,20 @@ use serde::Serialize;
 use super::table::table;
 use super::time::{moment, moment_to_the_second, since};
 use crate::id::{JobId, TaskId};
-use crate::job::{Attempt, BuiltImage, Job, JobEvent, JobKind, JobResult, JobState, JobStateName, MadePayload};
+use crate::job::{
+    Attempt, BuiltImage, Flashed, Job, JobEvent, JobKind, JobResult, JobState, JobStateName, MadePayload, Subject,
+};
 use crate::world::World;
 
 /// `job show`.
 ///
 /// JSON: `id`, `job` and what belongs to it (of an `image-build`: `image`, `repository`, `generation`, `because`;
-/// of a `payload-build` `payload` in place of `image`), `state`, `since`,
+/// of a `payload-build` `payload` in place of `image`; of a `flash`: `device`, `payload`, `version`, `because`, `canary`), `state`, `since`,
 /// `queued`, `tasks` (whose landing caused it), `after` (`job`, `state`: the jobs that come before it), `attempts` (`number`, `began`,
 /// `ended`, `trouble`), `not_before`, `image_built` (null unless it made one: `name`, `digest`, `pushed`, `reused`, `generations`,
 /// `packages`, `provenance`, `sbom`), `payload_made` (null unless it made one: `payload`, `board`, `version`, `number`, `digest`, `size`, `reused`,
-/// `stateful` and `disk` (`digest`, `size`), `delta` (`from`, `digest`, `size`), `generations`, `packages`), `told` (lines: why it stands there).
+/// `stateful` and `disk` (`digest`, `size`), `delta` (`from`, `digest`, `size`), `generations`, `packages`), `flashed` (null
+/// unless it flashed one: `flash`, `device`, `from`, `to`, `slot`, `seconds`), `told` (lines: why it stands there).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JobView {
     /// Its number.
@@ -44,6 +47,8 @@ pub struct JobView {
     pub image_built: Option<BuiltImage>,
     /// The same where that is a payload.
     pub payload_made: Option<MadePayload>,
+    /// The same where a device was flashed.
+    pub flashed: Option<Flashed>,
     /// Why it stands there.
     pub told: Vec<String>,
     /// The moment of looking; not in JSON.
@@ -104,7 +109,11 @@ impl JobView {
         let (image_built, payload_made) = match result(job) {
             Some(JobResult::Image(built)) => (Some(built.clone()), None),
             Some(JobResult::Payload(made)) => (None, Some(made.as_ref().clone())),
-            Some(JobResult::Skipped { .. }) | None => (None, None),
+            Some(JobResult::Flashed(_) | JobResult::Skipped { .. }) | None => (None, None),
+        };
+        let flashed = match result(job) {
+            Some(JobResult::Flashed(flashed)) => Some(flashed.as_ref().clone()),
+            Some(JobResult::Image(_) | JobResult::Payload(_) | JobResult::Skipped { .. }) | None => None,
         };
         Self {
             id: job.id,
@@ -118,6 +127,7 @@ impl JobView {
             not_before: not_before(job),
             image_built,
             payload_made,
+            flashed,
             told: why(world, job, now),
             now,
         }
@@ -233,31 +243,40 @@ fn result(job: &Job) -> Option<&JobResult> {
     }
 }
 
+/// What a job that is queued waits for, besides its turn.
+pub(super) fn waiting_for(world: &World, job: &Job, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    for id in world.jobs().waits_for(job) {
+        let Some(before) = world.jobs().get(id) else { continue };
+        let (about, state) = (before.kind.subject(), world.jobs().state_name(before));
+        let way_out = match state {
+            JobStateName::Failed | JobStateName::Cancelled => format!("; hint: job retry {id}"),
+            JobStateName::Queued
+            | JobStateName::Retrying
+            | JobStateName::Waiting
+            | JobStateName::Running
+            | JobStateName::Done
+            | JobStateName::Skipped => String::new(),
+        };
+        lines.push(format!("it waits for job {id}, {about}, which is {state}{way_out}"));
+    }
+    if let Subject::Device(device) = job.kind.subject()
+        && let Some(hold) = world.devices().get(&device).hold(now)
+    {
+        lines.push(format!("device {device} cannot be had: {hold}"));
+    }
+    if let Some(at) = not_before(job).filter(|at| *at > now) {
+        lines.push(format!("it is tried again after {}", moment_to_the_second(at)));
+    }
+    lines
+}
+
 /// Why a job stands where it does.
 fn why(world: &World, job: &Job, now: Timestamp) -> Vec<String> {
     let id = job.id;
     match &job.state {
-        JobState::Queued {
-            not_before, trouble, ..
-        } => {
-            let mut lines = Vec::new();
-            for id in world.jobs().waits_for(job) {
-                let Some(before) = world.jobs().get(id) else { continue };
-                let (about, state) = (before.kind.subject(), world.jobs().state_name(before));
-                let way_out = match state {
-                    JobStateName::Failed | JobStateName::Cancelled => format!("; hint: job retry {id}"),
-                    JobStateName::Queued
-                    | JobStateName::Retrying
-                    | JobStateName::Waiting
-                    | JobStateName::Running
-                    | JobStateName::Done
-                    | JobStateName::Skipped => String::new(),
-                };
-                lines.push(format!("it waits for job {id}, {about}, which is {state}{way_out}"));
-            }
-            if let Some(at) = not_before.filter(|at| *at > now) {
-                lines.push(format!("it is tried again after {}", moment_to_the_second(at)));
-            }
+        JobState::Queued { trouble, .. } => {
+            let mut lines = waiting_for(world, job, now);
             if let Some(trouble) = trouble {
                 lines.push(format!("last time: {trouble}"));
             }
@@ -283,7 +302,7 @@ fn why(world: &World, job: &Job, now: Timestamp) -> Vec<String> {
             lines.push(format!("hint: job show {id} --log; then job retry {id}"));
             lines
         }
-        JobState::Cancelled { by } => vec![format!("{by} cancelled it")],
+        JobState::Cancelled { by } => vec![by.to_string()],
     }
 }
 
@@ -322,7 +341,7 @@ pub fn told(event: &JobEvent) -> String {
         JobEvent::Lost { attempt, retry_at } => {
             format!("attempt {attempt}: whoever worked on it is gone{}", again(retry_at))
         }
-        JobEvent::Cancelled { by } => format!("{by} cancelled it"),
+        JobEvent::Cancelled { by } => by.to_string(),
         JobEvent::AskedAgain { by } => format!("{by} wants it to be tried once more"),
     }
 }

@@ -4,6 +4,7 @@
 //! meaning.
 
 pub mod access;
+pub mod device;
 pub mod job;
 pub mod log;
 pub mod progress;
@@ -15,10 +16,12 @@ pub mod why;
 use serde::Serialize;
 
 use self::access::AccessView;
+use self::device::{DeviceRow, DeviceView, DeviceWhy};
 use self::job::{JobRow, JobView};
 use self::log::LogView;
 use self::task::{DepView, TaskRow, TaskView};
 use self::why::WhyView;
+use crate::device::lab::FlashLine;
 use crate::id::TaskId;
 use crate::refusal::Refusal;
 
@@ -85,6 +88,14 @@ pub enum Body {
     Job(Box<JobView>),
     /// `job ls`.
     Jobs(Vec<JobRow>),
+    /// `device show`, `device health`.
+    Device(Box<DeviceView>),
+    /// `device ls`.
+    Devices(Vec<DeviceRow>),
+    /// `device why`. JSON: a list of `device`, `why`.
+    DeviceWhy(Vec<DeviceWhy>),
+    /// `device history`.
+    Flashes(Vec<FlashLine>),
 }
 
 /// What a caller waits for after the answer.
@@ -142,6 +153,10 @@ impl Body {
             Self::Access(view) => view.text(),
             Self::Job(view) => view.text(),
             Self::Jobs(rows) => job::rows_text(rows),
+            Self::Device(view) => view.text(),
+            Self::Devices(rows) => device::rows_text(rows),
+            Self::DeviceWhy(lines) => device::why_text(lines),
+            Self::Flashes(lines) => device::flashes_text(lines),
         }
     }
 

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessLists;
+use crate::device::lab::Devices;
 use crate::event::{Answered, Event, Taken};
 use crate::id::{Generation, ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
 use crate::job::Jobs;
@@ -24,7 +25,7 @@ pub const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The version of a stored world. It grows with every change of what is stored *or* of what an event makes of it: a world of
 /// another version is made from all events again.
-pub const WORLD_VERSION: u32 = 5;
+pub const WORLD_VERSION: u32 = 6;
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,7 @@ pub struct World {
     tags: BTreeMap<(SourcePath, TagName), KnownTag>,
     repositories: BTreeMap<RepositoryName, RepositoryRecord>,
     jobs: Jobs,
+    devices: Devices,
 }
 
 /// A tag that came in.
@@ -95,6 +97,10 @@ impl World {
             }
             Event::Job { id, event } => {
                 self.jobs.apply(*id, event, now);
+                Vec::new()
+            }
+            Event::Device { name, event } => {
+                self.devices.apply(name, event, now);
                 Vec::new()
             }
         }
@@ -228,6 +234,11 @@ impl World {
     /// All jobs.
     pub fn jobs(&self) -> &Jobs {
         &self.jobs
+    }
+
+    /// The lab's devices, as far as something is on record of them.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     /// What is known of a tag.

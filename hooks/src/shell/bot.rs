@@ -37,6 +37,7 @@ pub(super) fn ask(
         Command::Task(TaskCommand::Wait { .. } | TaskCommand::Log { .. }) => Patience::Endless,
         Command::Task(_)
         | Command::Job(_)
+        | Command::Device(_)
         | Command::Build(_)
         | Command::Acl(_)
         | Command::Check(_)

@@ -74,7 +74,7 @@ impl Desk<'_> {
             Command::Check(args) => Some(self.check(args, out, err)),
             Command::InitRepo(args) => Some(self.init_repo(args, out, err)),
             Command::Pushers(args) => Some(self.pushers(args, out, err)),
-            Command::Task(_) | Command::Job(_) | Command::Build(_) | Command::Acl(_) => None,
+            Command::Task(_) | Command::Job(_) | Command::Device(_) | Command::Build(_) | Command::Acl(_) => None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! Jobs: who sees them, who may try one again or give it up, and what a landed task says of what it caused.
 
+use std::collections::BTreeSet;
+
 use super::super::town::{Town, task_id};
 use crate::event::Event;
 use crate::id::JobId;
 use crate::job::strategies::{build_of, image_with};
-use crate::job::{Action, JobEvent, Policy, Subject, Wanted, plan, queue};
+use crate::job::{Action, Floor, JobEvent, Policy, Subject, Wanted, plan, queue};
 use crate::task::Outcome;
 
 fn job(id: u64) -> JobId {
@@ -39,7 +41,13 @@ impl Town {
     }
 
     fn begins(&mut self) -> Vec<Action> {
-        let actions = plan(self.world.jobs(), &Policy::default(), self.now);
+        let busy = BTreeSet::new();
+        let floor = Floor {
+            jobs: self.world.jobs(),
+            devices: self.world.devices(),
+            busy: &busy,
+        };
+        let actions = plan(&floor, &Policy::default(), self.now);
         for action in &actions {
             if let Action::Start { id, attempt } = *action {
                 let until = Policy::default().until(self.now);

@@ -9,6 +9,7 @@ use crate::reply::Wait;
 use crate::task::{Failure, Fault, Outcome, Stage, State, StateName, TaskEvent};
 
 mod content;
+mod devices;
 mod early;
 mod jobs;
 mod progress;

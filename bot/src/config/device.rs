@@ -1,0 +1,143 @@
+//! `[[device]]` and `[lab]`: the devices that are flashed, and what they share.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use windlass_core::decide::{DeviceFacts, LabFacts};
+use windlass_core::device::lab::Limits;
+use windlass_core::id::{DeviceName, PayloadName};
+use windlass_hooks::settings::{Duration, Size};
+
+use super::Config;
+
+/// One `[[device]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Its name.
+    pub name: DeviceName,
+    /// Where it answers: a host's name or its IP address.
+    pub address: String,
+    /// The port of its ssh server.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// Who logs in there.
+    #[serde(default = "root")]
+    pub user: String,
+    /// The private key to log in with; whichever ssh finds for the daemon's user where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<PathBuf>,
+    /// Its host key, as in `ssh-ed25519 AAAA…`; that of the lab's file of known hosts where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<String>,
+    /// The board that it has to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
+    /// What it is chosen by.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The payload that it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<PayloadName>,
+    /// Whether it takes it whenever a commit made a new one.
+    #[serde(default)]
+    pub after_merge: bool,
+    /// A command of this machine that cuts its power and gives it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub power: Vec<String>,
+    /// A command of this machine that says what its console says, for as long as it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub console: Vec<String>,
+}
+
+fn ssh_port() -> u16 {
+    22
+}
+
+fn root() -> String {
+    "root".to_owned()
+}
+
+/// `[lab]`: what the devices share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lab {
+    /// How many devices are flashed at once.
+    pub at_once: usize,
+    /// How many bytes go out in a second, to all devices that are flashed together; without a limit where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Size>,
+    /// So many flashes in a row that failed by the device's own fault make it bad.
+    pub bad_in_a_row: u32,
+    /// How long a device is left alone that did not answer; each further time doubles it.
+    pub leave_alone: Duration,
+    /// The longest that this grows to.
+    pub longest_leave_alone: Duration,
+    /// The longest that somebody may have a device for himself.
+    pub longest_reservation: Duration,
+    /// The tag of the devices that are flashed before the others.
+    pub canary: String,
+    /// How long one flash may take.
+    pub timeout: Duration,
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self {
+            at_once: 4,
+            bandwidth: None,
+            bad_in_a_row: 3,
+            leave_alone: Duration::from_secs(60),
+            longest_leave_alone: Duration::from_secs(3600),
+            longest_reservation: Duration::from_secs(7 * 86_400),
+            canary: "canary".to_owned(),
+            timeout: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Lab {
+    /// When a device is left alone, and when it is bad.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            bad_in_a_row: self.bad_in_a_row,
+            leave_alone: self.leave_alone.signed(),
+            longest: self.longest_leave_alone.signed(),
+        }
+    }
+
+    /// The same for deciding commands.
+    pub fn facts(&self) -> LabFacts {
+        LabFacts {
+            longest_reservation: self.longest_reservation.signed(),
+            at_once: self.at_once,
+            canary: self.canary.clone(),
+        }
+    }
+}
+
+impl Device {
+    /// The same for deciding commands.
+    pub fn facts(&self) -> DeviceFacts {
+        let host = if self.address.contains(':') {
+            format!("[{}]", self.address)
+        } else {
+            self.address.clone()
+        };
+        DeviceFacts {
+            board: self.board.clone(),
+            address: format!("{}@{host}:{}", self.user, self.port),
+            driver: String::new(),
+            tags: self.tags.iter().cloned().collect(),
+            payload: self.payload.clone(),
+            after_merge: self.after_merge,
+        }
+    }
+}
+
+impl Config {
+    /// The device of this name.
+    pub fn device(&self, name: &DeviceName) -> Option<&Device> {
+        self.devices.iter().find(|device| device.name == *name)
+    }
+}
