@@ -83,7 +83,7 @@ pub enum Command {
     Build(build::Args),
     /// Show what is done after tasks have landed, try it again, give it up
     Job(job::Args),
-    /// Show the lab's devices, reserve them, say how they are
+    /// Flash the lab's devices, show them, reserve them, say how they are
     Device(device::Args),
     /// Show or change who may touch a package, or who is in a group
     Acl(acl::Args),

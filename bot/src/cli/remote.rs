@@ -176,6 +176,13 @@ pub(super) fn mistake(arguments: &[OsString]) -> Option<String> {
     if !["task", "build", "job", "device", "acl"].contains(&words.first()?.as_str()) {
         return None;
     }
+    if words[0] == "device"
+        && words
+            .get(1)
+            .is_some_and(|word| super::device::OWN.contains(&word.as_str()))
+    {
+        return None;
+    }
     let usage = Command::parse(words).err()?;
     (usage.exit != 0).then_some(usage.text)
 }

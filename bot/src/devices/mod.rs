@@ -4,9 +4,16 @@
 //! * [`stateful`]: the archive of what stays over updates, which goes beside a payload
 //! * [`gpt`]: the partitions of a disk image
 //! * [`server`]: the update server: Omaha, files with ranges, events on record, one budget of bandwidth
+//! * [`ssh`], [`tunnel`]: the way to a device, and the way back
+//! * [`driver`]: what updates a device, behind one trait
+//! * [`flash`](mod@flash): one device flashed, from its lock to its record
 
+pub mod driver;
+pub mod flash;
 pub mod gpt;
 mod ordered;
 pub mod payload;
 pub mod server;
+pub mod ssh;
 pub mod stateful;
+pub mod tunnel;

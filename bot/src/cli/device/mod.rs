@@ -1,10 +1,21 @@
-//! `windlass device`: the devices of the lab. What the bot knows of them it is asked for; the commands are those of the one grammar.
+//! `windlass device`: the devices of the lab. What the bot knows of them it is asked for, in the words of the one grammar; what talks to a device
+//! is done here.
+
+mod flash;
+mod hostkey;
+mod image;
+mod place;
+mod screen;
+mod serve;
 
 use windlass_core::command::DeviceCommand;
 
 use super::remote::{Caller, ask};
 use super::{Context, Run};
 use crate::exit::Exit;
+
+/// The commands that are carried out here, and not by the bot.
+pub(super) const OWN: [&str; 1] = ["flash"];
 
 /// Arguments of `windlass device`.
 #[derive(Debug, clap::Args)]
@@ -19,6 +30,8 @@ pub struct Args {
 /// What can be done with devices.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Flash a device: update it, restart it, and prove that it runs what was written
+    Flash(Box<flash::Args>),
     /// What the bot carries out.
     #[command(flatten)]
     Bot(DeviceCommand),
@@ -27,6 +40,7 @@ enum Command {
 impl Run for Args {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         match self.command {
+            Command::Flash(args) => args.run(context),
             Command::Bot(_) => ask(context, &self.caller),
         }
     }

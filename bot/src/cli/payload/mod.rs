@@ -5,7 +5,7 @@ mod delta;
 mod generate;
 mod read;
 mod stateful;
-mod terminal;
+pub(super) mod terminal;
 mod words;
 
 use clap::Subcommand;

@@ -21,17 +21,17 @@ const QUICK: Duration = Duration::from_secs(1);
 const LINE: Duration = Duration::from_secs(10);
 
 /// How something long is done at the command line.
-pub(super) struct Session {
+pub(in crate::cli) struct Session {
     stopping: Stopping,
     caught: Caught,
     jobs: Option<NonZeroUsize>,
-    // Hears the signals.
-    _runtime: Runtime,
+    /// Hears the signals.
+    runtime: Runtime,
 }
 
 impl Session {
     /// From now on signals are heard.
-    pub(super) fn begin(jobs: Option<NonZeroUsize>) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn begin(jobs: Option<NonZeroUsize>) -> anyhow::Result<Self> {
         // One thread of its own: this one is busy.
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (stopping, caught) = runtime.block_on(async { listen() })?;
@@ -39,12 +39,27 @@ impl Session {
             stopping,
             caught,
             jobs,
-            _runtime: runtime,
+            runtime,
         })
     }
 
+    /// What it runs in.
+    pub(in crate::cli) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Hears the word to stop.
+    pub(in crate::cli) fn stopping(&self) -> Stopping {
+        self.stopping.clone()
+    }
+
+    /// The exit code of an interruption.
+    pub(in crate::cli) fn interrupted(&self) -> Exit {
+        self.caught.exit_code().map_or(Exit::Failed, Exit::Command)
+    }
+
     /// Does it; an interruption becomes its exit code.
-    pub(super) fn does<Done>(
+    pub(in crate::cli) fn does<Done>(
         &self,
         what: &str,
         out: &mut Output,
@@ -61,7 +76,7 @@ impl Session {
         shown.bar.finish_and_clear();
         match done {
             Ok(done) => Ok(Ok(done)),
-            Err(PayloadError::Stopped) => Ok(Err(self.caught.exit_code().map_or(Exit::Failed, Exit::Command))),
+            Err(PayloadError::Stopped) => Ok(Err(self.interrupted())),
             Err(error) => Err(failure(error)),
         }
     }

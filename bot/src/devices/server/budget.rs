@@ -52,7 +52,7 @@ impl Budget {
     }
 
     /// Draws so many bytes; from when on they may be sent, which may lie in the past.
-    pub(super) fn draw(&self, now: Instant, bytes: u64) -> Instant {
+    pub(in crate::devices) fn draw(&self, now: Instant, bytes: u64) -> Instant {
         let mut state = self.state();
         let Some(rate) = state.rate else { return now };
         let earliest = now.checked_sub(BURST).unwrap_or(now);

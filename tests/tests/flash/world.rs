@@ -1,0 +1,163 @@
+//! A machine, and a person who flashes it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use windlass_tests::lab::disk::{Layout, Stateful};
+use windlass_tests::lab::{Machine, MachineOrder, System};
+use windlass_tests::proc;
+use windlass_tests::process::{Cmd, Ran};
+use windlass_tests::programs::Programs;
+
+/// How long a flash may take in a story, restarts that fail included.
+pub(crate) const LIMIT: Duration = Duration::from_mins(5);
+
+/// A machine and a place for records.
+pub(crate) struct World {
+    pub(crate) machine: Machine,
+    pub(crate) dir: tempfile::TempDir,
+    windlass: PathBuf,
+}
+
+impl World {
+    pub(crate) fn new(order: &MachineOrder) -> anyhow::Result<Self> {
+        Ok(Self {
+            windlass: Programs::built()?.windlass,
+            machine: Machine::started(order)?,
+            dir: tempfile::Builder::new().prefix("wlf-").tempdir()?,
+        })
+    }
+
+    pub(crate) fn of(system: System) -> anyhow::Result<Self> {
+        Self::new(&MachineOrder::with_system(system))
+    }
+
+    /// `windlass device flash` of the machine, to be completed by an image.
+    pub(crate) fn flash(&self) -> Cmd {
+        Cmd::new(&self.windlass)
+            .args(["device", "flash", "--json", "--device", "lab-1", "--remote"])
+            .arg(format!("127.0.0.1:{}", self.machine.port))
+            .arg("--identity")
+            .arg(&self.machine.identity)
+            .args(["--host-key", &self.machine.host_key])
+            .arg("--state")
+            .arg(self.state())
+            .limit(LIMIT)
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// The same with this system's image.
+    pub(crate) fn flash_with(&self, system: &System) -> anyhow::Result<Cmd> {
+        Ok(self.flash().arg("--from").arg(system.image()?))
+    }
+
+    /// A disk image as a build makes it: with both slots and the stateful partition.
+    pub(crate) fn disk(&self, system: &System, name: &str) -> anyhow::Result<PathBuf> {
+        let disk = self.dir.path().join(name);
+        Layout {
+            stateful_mib: 8,
+            slot_mib: system.size_mib,
+        }
+        .make(
+            &disk,
+            &system.image()?,
+            &Stateful {
+                host_key: b"",
+                people: "",
+                name: "image",
+            },
+        )?;
+        Ok(disk)
+    }
+
+    /// The records on disk, by their names.
+    pub(crate) fn records(&self) -> anyhow::Result<Vec<Value>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(self.state().join("devices/flashes/lab-1"))? {
+            let file = entry?.path();
+            if file.extension().is_some_and(|extension| extension == "json") {
+                files.push(file);
+            }
+        }
+        files.sort();
+        files
+            .iter()
+            .map(|file| Ok(serde_json::from_slice(&std::fs::read(file)?)?))
+            .collect()
+    }
+
+    /// The machine runs this version from this slot, answers, and nothing of a flash is left: no process, no tunnel, no lock.
+    pub(crate) fn is_left_well(&self, slot: &str, version: &str) -> anyhow::Result<()> {
+        let left: Vec<String> = proc::of_world(self.dir.path())
+            .into_iter()
+            .filter(|process| process.id != i32::try_from(std::process::id()).unwrap_or(0))
+            .map(|process| process.argv.join(" "))
+            .collect();
+        assert_eq!(left, [""; 0], "processes are left");
+        let left = self.ssh_children()?;
+        assert_eq!(left, [""; 0], "connections are left");
+        assert_eq!(self.machine.says("slotctl active")?, slot);
+        assert_eq!(self.machine.version()?, version);
+        // Of servers on the device only its sshd is there.
+        let listening = self.machine.says("netstat -ltn | grep -c LISTEN || true")?;
+        assert_eq!(
+            listening,
+            self.machine.says("netstat -ltn | grep -c ':22 ' || true")?,
+            "a port is left"
+        );
+        assert!(!self.is_locked()?, "a lock is left");
+        Ok(())
+    }
+
+    /// Whether somebody has the machine's lock.
+    pub(crate) fn is_locked(&self) -> anyhow::Result<bool> {
+        let file = self.state().join("devices/locks/lab-1.lock");
+        if !file.exists() {
+            return Ok(false);
+        }
+        let file = std::fs::File::open(&file)?;
+        Ok(rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err())
+    }
+
+    /// Command lines of ssh that lead to the machine.
+    pub(crate) fn ssh_children(&self) -> anyhow::Result<Vec<String>> {
+        let port = self.machine.port.to_string();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc")? {
+            let Ok(line) = std::fs::read(entry?.path().join("cmdline")) else {
+                continue;
+            };
+            let words: Vec<String> = line
+                .split(|byte| *byte == 0)
+                .map(|word| String::from_utf8_lossy(word).into_owned())
+                .collect();
+            let is_ssh = words
+                .first()
+                .is_some_and(|first| Path::new(first).file_name().is_some_and(|name| name == "ssh"));
+            if is_ssh && words.windows(2).any(|pair| pair[0] == "-p" && pair[1] == port) {
+                found.push(words.join(" "));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A record's value as text.
+pub(crate) fn text<'a>(record: &'a Value, name: &str) -> &'a str {
+    record[name].as_str().unwrap_or_default()
+}
+
+/// How a record says that a flash ended: a word, and where and why it failed.
+pub(crate) fn outcome<'a>(record: &'a Value, name: &str) -> &'a str {
+    text(&record["outcome"], name)
+}
+
+/// The record that a flash printed.
+pub(crate) fn record(ran: &Ran) -> anyhow::Result<Value> {
+    ran.json().with_context(|| format!("{ran}"))
+}
