@@ -82,6 +82,7 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         builder: builder(config, settings)?,
     };
     let jobs = JobRunner {
+        budget: config.lab.budget(),
         config: Arc::clone(&runner.config),
         paths: paths.clone(),
         writer: writer.handle(),

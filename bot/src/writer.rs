@@ -85,7 +85,8 @@ impl State {
                 | Event::Access(_)
                 | Event::Repository { .. }
                 | Event::Job { .. }
-                | Event::Device { .. },
+                | Event::Device { .. }
+                | Event::Nightly { .. },
             ) => Err(damaged(0, &"no answer")),
             Err(error) => Err(damaged(0, &error)),
         }

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessChange;
-use crate::device::lab::DeviceEvent;
-use crate::id::{DeviceName, JobId, RepositoryName, RequestId, TaskId, UserName};
+use crate::device::lab::{DeviceEvent, NightlyEvent};
+use crate::id::{DeviceName, JobId, NightlyName, RepositoryName, RequestId, TaskId, UserName};
 use crate::job::JobEvent;
 use crate::push::TagPushed;
 use crate::refusal::Refusal;
@@ -64,6 +64,14 @@ pub enum Event {
         /// What.
         #[serde(flatten)]
         event: DeviceEvent,
+    },
+    /// Something happened to a nightly run.
+    Nightly {
+        /// Which.
+        name: NightlyName,
+        /// What.
+        #[serde(flatten)]
+        event: NightlyEvent,
     },
 }
 
@@ -176,6 +184,13 @@ mod tests {
         r#"{"kind":"device","name":"kiosk-1","what":"released","by":"alice"}"#,
         r#"{"kind":"device","name":"kiosk-1","what":"judged","health":"bad","why":"3 flashes in a row failed"}"#,
         r#"{"kind":"device","name":"kiosk-1","what":"judged","health":"maintenance","why":"on the bench","by":"root"}"#,
+        r#"{"kind":"nightly","name":"all","what":"planned","calendar":"30 2 * * * (UTC)"}"#,
+        r#"{"kind":"nightly","name":"all","what":"ran","run":1,"due":"2026-11-22T02:30:00Z","jobs":[3,4],"left_out":[{"device":"kiosk-2","why":"reserved"}]}"#,
+        r#"{"kind":"nightly","name":"all","what":"ran","run":2,"by":"root","nothing":"no version of payload kiosk was made yet"}"#,
+        r#"{"kind":"job","id":3,"what":"queued","job":"flash","device":"kiosk-1","payload":"kiosk","version":"1.0.2","because":{"because":"made","by_job":2},"canary":true}"#,
+        r#"{"kind":"job","id":3,"what":"queued","job":"flash","device":"kiosk-1","payload":"kiosk","version":"1.0.2","because":{"because":"nightly","nightly":"all","run":1},"retries":2,"stop_at":30,"after":[2]}"#,
+        r#"{"kind":"job","id":3,"what":"succeeded","attempt":1,"result":"flashed","flash":"f-20261121T100000Z-0a1b2c3d","device":"kiosk-1","from":"1.0.1","to":"1.0.2","slot":"A","seconds":42}"#,
+        r#"{"kind":"job","id":3,"what":"cancelled","why":"canary kiosk-1 failed (job 3): refused"}"#,
         r#"{"kind":"answered","request":"r-0123456789abcdef","user":"alice","words":["task","new"],"task":7,"out":"7\n","err":"","exit":0}"#,
         r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":{"named":"p11"},"task":7,"test_only":true},"pusher":"alice"},"taken":"noted"}"#,
         r#"{"kind":"tag-taken","pushed":{"source":"shared/gcc.git","tag":"1.0-alt1","object":"1111111111111111111111111111111111111111","options":{"build":"default"},"pusher":"alice"},"taken":"task","task":7}"#,

@@ -194,6 +194,7 @@ fn describe(event: &Event) -> String {
         Event::Task { id, event } => format!("task {id}: {}", told(event)),
         Event::Access(change) => format!("{} in {}: its access list changes", change.subject, change.repository),
         Event::Repository { repository, event } => format!("{repository}: {event}"),
+        Event::Nightly { name, event } => format!("nightly {name}: {}", windlass_core::reply::nightly::told(event)),
         Event::Device { name, event } => format!("device {name}: {}", windlass_core::reply::device::told(event)),
         Event::Job { id, event } => format!("job {id}: {}", windlass_core::reply::job::told(event)),
     }

@@ -89,19 +89,13 @@ impl Sources {
                     (image.name.clone(), repositories)
                 })
                 .collect(),
-            devices: config
-                .devices
-                .iter()
-                .map(|device| (device.name.clone(), device.facts()))
-                .collect(),
-            lab: config.lab.facts(),
             limits: Limits {
                 open_tasks_per_user: config.tasks.max_open_per_user,
                 subtasks_per_task: config.tasks.max_subtasks,
             },
             build_every_push: config.push.build == BuildPolicy::Always,
             bots: settings.signing.bots.iter().cloned().collect(),
-            ..Facts::default()
+            ..config.lab_facts(Timestamp::now())
         };
         Self {
             paths: settings.paths.clone(),

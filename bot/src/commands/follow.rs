@@ -142,7 +142,8 @@ impl Commands {
                 .await?
         };
         for _ in 0..ROUNDS {
-            let facts = self.facts(tags).await?;
+            let mut facts = self.facts(tags).await?;
+            facts.flashes = self.flashes(command).await?;
             let (actor, command) = (actor.clone(), command.clone());
             let decided = self
                 .writer

@@ -18,7 +18,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use windlass_core::command::{Command, Place};
-use windlass_core::decide::{Actor, Facts, decide, decide_push, needs, needs_of_push};
+use windlass_core::decide::{Actor, Facts, decide, decide_push, needs, needs_flashes, needs_of_push};
+use windlass_core::device::lab::FlashLine;
 use windlass_core::escape::escaped;
 use windlass_core::event::{Answered, Event};
 use windlass_core::id::{RequestId, TaskId};
@@ -31,6 +32,7 @@ use windlass_hooks::wire::{Body, Request};
 use self::facts::{NoFacts, Sources, Tag};
 use self::frames::Frames;
 use self::repo::{Desk, Write};
+use crate::devices::lab;
 use crate::exit::Exit;
 use crate::journal::JournalError;
 use crate::repository::RepositoryError;
@@ -388,6 +390,15 @@ impl Commands {
     async fn facts(&self, tags: BTreeSet<Tag>) -> Result<Facts, Trouble> {
         let sources = Arc::clone(&self.sources);
         self.look_up(move || sources.facts(&tags, Timestamp::now())).await
+    }
+
+    /// The flashes that a command shows, from the records' folder.
+    async fn flashes(&self, command: &Command) -> Result<Vec<FlashLine>, Trouble> {
+        let Some((device, most)) = needs_flashes(command) else {
+            return Ok(Vec::new());
+        };
+        let (state, device) = (self.paths().state(), device.clone());
+        self.look_up(move || Ok(lab::flashes(&state, &device, most))).await
     }
 
     /// Runs what touches the disk or checks signatures beside the requests, a few at once.

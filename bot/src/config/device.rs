@@ -1,11 +1,15 @@
-//! `[[device]]` and `[lab]`: the devices that are flashed, and what they share.
+//! `[[device]]`, `[lab]` and `[[nightly]]`: the devices that are flashed, what they share, and when that is done by itself.
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use windlass_core::decide::{DeviceFacts, LabFacts};
-use windlass_core::device::lab::Limits;
-use windlass_core::id::{DeviceName, PayloadName};
+use windlass_core::decide::{DeviceFacts, Facts, LabFacts, NightlyFacts};
+use windlass_core::device::flash::DriverChoice;
+use windlass_core::device::lab::{Calendar, Limits};
+use windlass_core::escape::escaped;
+use windlass_core::id::{DeviceName, NightlyName, PayloadName};
 use windlass_hooks::settings::{Duration, Size};
 
 use super::Config;
@@ -30,6 +34,9 @@ pub struct Device {
     /// Its host key, as in `ssh-ed25519 AAAA…`; that of the lab's file of known hosts where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_key: Option<String>,
+    /// What updates it: a name, or a table with the name as `kind` and settings.
+    #[serde(default)]
+    pub driver: DriverChoice,
     /// The board that it has to have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,
@@ -127,7 +134,7 @@ impl Device {
         DeviceFacts {
             board: self.board.clone(),
             address: format!("{}@{host}:{}", self.user, self.port),
-            driver: String::new(),
+            driver: self.driver.name().to_owned(),
             tags: self.tags.iter().cloned().collect(),
             payload: self.payload.clone(),
             after_merge: self.after_merge,
@@ -139,5 +146,96 @@ impl Config {
     /// The device of this name.
     pub fn device(&self, name: &DeviceName) -> Option<&Device> {
         self.devices.iter().find(|device| device.name == *name)
+    }
+}
+
+/// One `[[nightly]]` of the configuration: devices that are flashed at set times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nightly {
+    /// Its name.
+    pub name: NightlyName,
+    /// When: a cron expression.
+    pub calendar: String,
+    /// The time zone of that, as in `Europe/Berlin`.
+    #[serde(default = "utc")]
+    pub zone: String,
+    /// The devices with all these tags; all where none is named.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Those with this board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
+    /// The payload; each device's own where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<PayloadName>,
+    /// The tag of those that come first; that of `[lab]` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
+    /// So many of them at most; all where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canaries: Option<u32>,
+    /// What is left is given up once so many of a hundred flashes have failed.
+    #[serde(default = "stop_at")]
+    pub stop_at: u8,
+    /// How often a flash is tried again after a failure that may pass.
+    #[serde(default = "retries")]
+    pub retries: u32,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+fn stop_at() -> u8 {
+    30
+}
+
+fn retries() -> u32 {
+    2
+}
+
+impl Nightly {
+    /// Its calendar.
+    ///
+    /// # Errors
+    /// It is none, never comes, or its time zone is not known on this machine: in words.
+    pub fn calendar(&self, now: Timestamp) -> Result<Calendar, String> {
+        let zone = TimeZone::get(&self.zone)
+            .map_err(|_| format!("'{}' is no time zone that this machine knows", escaped(&self.zone)))?;
+        Calendar::parse(&self.calendar, zone, now).map_err(|error| error.to_string())
+    }
+
+    /// The same for deciding; nothing where its calendar is none: the configuration was checked.
+    pub fn facts(&self, now: Timestamp) -> Option<NightlyFacts> {
+        Some(NightlyFacts {
+            calendar: self.calendar(now).ok()?,
+            tags: self.tags.iter().cloned().collect(),
+            board: self.board.clone(),
+            payload: self.payload.clone(),
+            canary_tag: self.canary.clone(),
+            canaries: self.canaries,
+            stop_at: self.stop_at,
+            retries: self.retries,
+        })
+    }
+}
+
+impl Config {
+    /// All that is said of the lab, for deciding.
+    pub fn lab_facts(&self, now: Timestamp) -> Facts {
+        let nightlies = self.nightlies.iter();
+        Facts {
+            devices: self
+                .devices
+                .iter()
+                .map(|device| (device.name.clone(), device.facts()))
+                .collect(),
+            lab: self.lab.facts(),
+            nightlies: nightlies
+                .filter_map(|nightly| Some((nightly.name.clone(), nightly.facts(now)?)))
+                .collect(),
+            ..Facts::default()
+        }
     }
 }

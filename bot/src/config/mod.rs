@@ -25,7 +25,7 @@ use windlass_hooks::settings::{Paths, Push, Settings, Signing, Ssh, Users};
 
 pub use build::{Build, SandboxKind};
 pub use builder::BuildHost;
-pub use device::{Device, Lab};
+pub use device::{Device, Lab, Nightly};
 pub use image::{EngineChoice, Image, Jobs, Registry};
 pub use problem::{Problem, Problems};
 pub use repository::Repository;
@@ -66,6 +66,9 @@ pub struct Config {
     /// The lab's devices.
     #[serde(rename = "device", skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
+    /// What is flashed at set times.
+    #[serde(rename = "nightly", skip_serializing_if = "Vec::is_empty")]
+    pub nightlies: Vec<Nightly>,
     /// How registries are reached.
     #[serde(rename = "registry", skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<Registry>,

@@ -6,7 +6,7 @@ use windlass_hooks::settings::{Duration, Paths, Settings, Signing, Users};
 
 use super::problem::render;
 use super::{
-    Build, BuildHost, Config, Device, EngineChoice, Http, Image, Jobs, Lab, Registry, Repository, UpdateOffer,
+    Build, BuildHost, Config, Device, EngineChoice, Http, Image, Jobs, Lab, Nightly, Registry, Repository, UpdateOffer,
     UpdateServer, strict,
 };
 use crate::repository::rpmmd::Codec;
@@ -200,12 +200,25 @@ fn the_template_documents_every_key_with_its_default() {
             user: "root".into(),
             identity: Some("/etc/windlass/lab_ed25519".into()),
             host_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPhSkYwYkvVLWcSbVrgpVHDJ4jtUXKh0PCdQ4hY7kmVr".into()),
+            driver: "rauc".parse().unwrap(),
             board: Some("kiosk".into()),
             tags: vec!["canary".into(), "arm".into()],
             payload: Some("kiosk".parse().unwrap()),
             after_merge: false,
             power: vec!["/usr/local/bin/power-cycle".into(), "17".into()],
             console: vec!["/usr/bin/nc".into(), "192.0.2.9".into(), "7017".into()],
+        }],
+        nightlies: vec![Nightly {
+            name: "arm".parse().unwrap(),
+            calendar: "30 2 * * mon-fri".into(),
+            zone: "UTC".into(),
+            tags: vec!["arm".into()],
+            board: Some("kiosk".into()),
+            payload: Some("kiosk".parse().unwrap()),
+            canary: Some("canary".into()),
+            canaries: Some(1),
+            stop_at: 30,
+            retries: 2,
         }],
         registries: vec![Registry {
             host: "registry.example.org".into(),
@@ -233,7 +246,8 @@ fn the_template_documents_every_key_with_its_default() {
     let (mut has, mut has_not) = Default::default();
     flat(&toml::Table::try_from(&expected).unwrap(), "", &mut has_not);
     flat(&uncommented.parse::<toml::Table>().unwrap(), "", &mut has);
-    has_not.retain(|key, _| !has.contains_key(key));
+    // What updates a device is a name there, and could be a table with settings of its own.
+    has_not.retain(|key, _| !has.contains_key(key) && !key.starts_with("device.driver."));
     assert_eq!(has_not, std::collections::BTreeMap::default());
 }
 
@@ -683,6 +697,21 @@ name = \"kiosk-2\"
 address = \"::1\"
 port = 22
 adress = 1
+
+[[nightly]]
+name = \"all\"
+calendar = \"30 25 * * *\"
+tags = [\"amr\"]
+stop_at = 0
+
+[[nightly]]
+name = \"all\"
+calendar = \"0 0 30 2 *\"
+
+[[nightly]]
+name = \"zone\"
+calendar = \"0 0 * * *\"
+zone = \"Europe/Atlantis\"
 ";
     let told = problems(text);
     assert!(told.contains("did you mean 'address'?"), "{told}");
@@ -701,6 +730,12 @@ adress = 1
         "'power-cycle' is no command",
         "there are two devices 'kiosk-1'",
         "two devices are at '::1', port 22",
+        "'30 25 * * *' is no calendar",
+        "no device has the tag 'amr'",
+        "'stop_at' is 0",
+        "there are two nightly runs 'all'",
+        "'0 0 30 2 *' never comes",
+        "'Europe/Atlantis' is no time zone that this machine knows",
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }

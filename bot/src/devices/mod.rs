@@ -11,6 +11,7 @@
 pub mod driver;
 pub mod flash;
 pub mod gpt;
+pub mod lab;
 mod ordered;
 pub mod payload;
 pub mod server;

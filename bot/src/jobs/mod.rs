@@ -7,6 +7,7 @@
 //! Where a job stands only the journal knows: a bot that is killed leaves leases, which the next one takes back at its start.
 
 mod causes;
+mod flash;
 mod image;
 mod logs;
 mod packages;

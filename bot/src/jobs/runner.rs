@@ -11,17 +11,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
+use windlass_core::decide::rollout::{Cause, after_payload, begin_nightly};
+use windlass_core::decide::{Facts, NightlyFacts};
+use windlass_core::device::lab::{Due, NightlyEvent, due};
 use windlass_core::event::Event;
-use windlass_core::id::{JobId, TaskId};
+use windlass_core::id::{JobId, NightlyName, TaskId};
 use windlass_core::job::{
     Action, Canceller, Floor, Job, JobEvent, JobKind, JobResult, JobState, Policy, Subject, plan,
 };
 use windlass_hooks::settings::Paths;
 
 use super::image::{self, Surroundings};
-use super::{JobLogs, Trouble};
+use super::{JobLogs, Trouble, flash};
 use crate::config::Config;
 use crate::crash;
+use crate::devices::server::Budget;
 use crate::journal::JournalError;
 use crate::repository::Repositories;
 use crate::stop::{self, Stop, Stopping};
@@ -47,6 +51,8 @@ pub struct JobRunner {
     pub writer: Handle,
     /// The repositories.
     pub repositories: Arc<Repositories>,
+    /// How fast devices are sent to that are flashed, all together.
+    pub budget: Budget,
 }
 
 /// A job that is to be worked on.
@@ -93,6 +99,7 @@ impl JobRunner {
     /// Does jobs until told to stop; what is under way then is done again after the next start.
     pub async fn run(self, mut stopping: Stopping) {
         let policy = self.config.jobs.policy(&self.config.lab);
+        let lab = Arc::new(self.config.lab_facts(Timestamp::now()));
         let mut journal = self.writer.moved();
         let (told, mut endings) = mpsc::unbounded_channel();
         let mut desk = Desk::default();
@@ -104,7 +111,7 @@ impl JobRunner {
         }
         loop {
             journal.mark_unchanged();
-            let wake = match self.turn(&mut desk, policy, &told).await {
+            let wake = match self.turn(&mut desk, (policy, &lab), &told).await {
                 Ok(wake) => wake,
                 Err(WriterError::Stopped) => break,
                 Err(error) => {
@@ -146,13 +153,14 @@ impl JobRunner {
     async fn turn(
         &self,
         desk: &mut Desk,
-        policy: Policy,
+        (policy, lab): (Policy, &Arc<Facts>),
         told: &mpsc::UnboundedSender<Ended>,
     ) -> Result<Option<Timestamp>, WriterError> {
         while let Some(ended) = desk.unrecorded.last() {
             let (id, attempt, result) = (ended.id, ended.attempt, ended.result.clone());
+            let lab = Arc::clone(lab);
             self.writer
-                .call(move |state| record(state, id, attempt, &result, policy))
+                .call(move |state| record(state, (id, attempt), &result, (policy, &lab)))
                 .await?;
             crash::point("job.recorded");
             desk.unrecorded.pop();
@@ -164,7 +172,11 @@ impl JobRunner {
         let alive: BTreeMap<JobId, (u32, Subject)> = alive
             .map(|(id, alive)| (*id, (alive.attempt, alive.subject.clone())))
             .collect();
-        let decided = self.writer.call(move |state| decide(state, &alive, policy)).await?;
+        let decided = {
+            let lab = Arc::clone(lab);
+            let deciding = self.writer.call(move |state| decide(state, &alive, (policy, &lab)));
+            deciding.await?
+        };
         for id in decided.stops {
             if let Some(stop) = desk.alive.get_mut(&id).and_then(|alive| alive.stop.take()) {
                 stop.now();
@@ -217,7 +229,15 @@ impl JobRunner {
         let log = logs
             .begin(order.id, order.attempt)
             .map_err(|error| Trouble::transient(format!("its log cannot be made: {error}")))?;
-        let limit = self.config.jobs.timeout;
+        let (limit, setting) = match &order.kind {
+            // It keeps to that by itself, and clears up then.
+            JobKind::Flash(_) => (self.config.lab.timeout, "[lab] timeout"),
+            JobKind::ImageBuild(_) | JobKind::PayloadBuild(_) => (self.config.jobs.timeout, "[jobs] timeout"),
+        };
+        let grace = match &order.kind {
+            JobKind::Flash(_) => flash::CLEARING_UP,
+            JobKind::ImageBuild(_) | JobKind::PayloadBuild(_) => Duration::ZERO,
+        };
         let working = async {
             match &order.kind {
                 JobKind::ImageBuild(build) => {
@@ -232,18 +252,13 @@ impl JobRunner {
                     "payload {} is not configured any more",
                     build.payload
                 ))),
-                JobKind::Flash(flash) => Err(Trouble::lasting(format!(
-                    "device {} is not configured any more",
-                    flash.device
-                ))),
+                JobKind::Flash(job) => flash::make(self, order, job, log, stopping).await,
             }
         };
-        let late = |_| {
-            Err(Trouble::transient(format!(
-                "it took longer than {limit} ([jobs] timeout)"
-            )))
-        };
-        tokio::time::timeout(limit.std(), working).await.unwrap_or_else(late)
+        let late = |_| Err(Trouble::transient(format!("it took longer than {limit} ({setting})")));
+        tokio::time::timeout(limit.std() + grace, working)
+            .await
+            .unwrap_or_else(late)
     }
 
     /// Says that those who work are alive.
@@ -289,13 +304,24 @@ fn take_back(state: &mut State, policy: Policy) -> Result<(), JournalError> {
 }
 
 /// Asks what is to be done, and puts on record what begins, in one go.
-fn decide(state: &mut State, alive: &BTreeMap<JobId, (u32, Subject)>, policy: Policy) -> Result<Decided, JournalError> {
+fn decide(
+    state: &mut State,
+    alive: &BTreeMap<JobId, (u32, Subject)>,
+    (policy, lab): (Policy, &Facts),
+) -> Result<Decided, JournalError> {
     let now = Timestamp::now();
     let mut decided = Decided {
         starts: Vec::new(),
         stops: Vec::new(),
         wake: None,
     };
+    // What a nightly run begins is planned with all else.
+    let (mut begun, mut look) = (Vec::new(), None);
+    for (more, at) in nightlies(state, lab, now) {
+        begun.extend(more);
+        look = [look, at].into_iter().flatten().min();
+    }
+    state.append(&begun, now)?;
     let mut events = Vec::new();
     let jobs = state.world().jobs();
     let floor = Floor {
@@ -336,6 +362,7 @@ fn decide(state: &mut State, alive: &BTreeMap<JobId, (u32, Subject)>, policy: Po
         }
     }
     state.append(&events, now)?;
+    decided.wake = [decided.wake, look].into_iter().flatten().min();
     decided.stops = alive
         .iter()
         .filter(|(id, (attempt, _))| !holds(state, **id, *attempt))
@@ -344,19 +371,57 @@ fn decide(state: &mut State, alive: &BTreeMap<JobId, (u32, Subject)>, policy: Po
     Ok(decided)
 }
 
+/// What follows from the calendars of nightly runs, and the moments at which to look again.
+fn nightlies(state: &State, lab: &Facts, now: Timestamp) -> Vec<(Vec<Event>, Option<Timestamp>)> {
+    let world = state.world();
+    let mut begun = false;
+    let one =
+        |(name, nightly): (&NightlyName, &NightlyFacts)| match due(&nightly.calendar, world.nightlies().get(name), now)
+        {
+            Due::Plan => {
+                let calendar = nightly.calendar.to_string();
+                let event = NightlyEvent::Planned { calendar };
+                let name = name.clone();
+                (vec![Event::Nightly { name, event }], nightly.calendar.next(now))
+            }
+            // One at a time: what each begins is numbered after what the one before began.
+            Due::Run { .. } if begun => (Vec::new(), Some(now)),
+            Due::Run { due } => {
+                begun = true;
+                let run = begin_nightly(world, lab, (name, nightly), &Cause::Due(due), now);
+                let events = run.unwrap_or_else(|(why, events)| {
+                    tracing::warn!(nightly = %name, "nightly run {name} flashes nothing: {why}");
+                    events
+                });
+                (events, nightly.calendar.next(now))
+            }
+            Due::Wait { until } => (Vec::new(), Some(until)),
+            Due::Never => (Vec::new(), None),
+        };
+    lab.nightlies.iter().map(one).collect()
+}
+
 /// Puts on record how an attempt ended; nothing where somebody else has the job by now.
 fn record(
     state: &mut State,
-    id: JobId,
-    attempt: u32,
+    (id, attempt): (JobId, u32),
     result: &Result<JobResult, Trouble>,
-    policy: Policy,
+    (policy, lab): (Policy, &Facts),
 ) -> Result<(), JournalError> {
     let now = Timestamp::now();
     if !holds(state, id, attempt) {
         return Ok(());
     }
-    let jobs = state.world().jobs();
+    let world = state.world();
+    let jobs = world.jobs();
+    // A payload goes to the devices that ask for it: they are queued in the batch that says that it is there.
+    let flashes = match result {
+        Ok(JobResult::Payload(made)) => {
+            let task = jobs.get(id).and_then(|job| job.tasks.last().copied());
+            after_payload(world, lab, made, (id, task), now)
+        }
+        Ok(JobResult::Image(_) | JobResult::Flashed(_) | JobResult::Skipped { .. }) | Err(_) => Vec::new(),
+    };
     let event = match result {
         Ok(result) => JobEvent::Succeeded {
             attempt,
@@ -364,5 +429,7 @@ fn record(
         },
         Err(trouble) => policy.failed(jobs, (id, attempt), &trouble.message, trouble.transient, now),
     };
-    state.append(&[Event::Job { id, event }], now)
+    let mut events = vec![Event::Job { id, event }];
+    events.extend(flashes);
+    state.append(&events, now)
 }

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use super::{ReadFlags, WriteFlags, examples};
 use crate::device::lab::Health;
-use crate::id::{BadId, DeviceName};
+use crate::id::{BadId, DeviceName, NightlyName};
 use crate::reason::Reason;
 
 /// What can be done with devices.
@@ -114,6 +114,30 @@ pub enum DeviceCommand {
             requires = "health"
         )]
         reason: Option<Reason>,
+        /// Flags of every command that writes.
+        #[command(flatten)]
+        flags: WriteFlags,
+    },
+    /// Show the nightly runs, or begin one now
+    #[command(subcommand, arg_required_else_help = true, disable_help_subcommand = true, after_help = examples::DEVICE_NIGHTLY)]
+    Nightly(NightlyCommand),
+}
+
+/// What can be done with nightly runs.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum NightlyCommand {
+    /// List nightly runs: when each is due, and what the last one came to
+    #[command(after_help = examples::DEVICE_NIGHTLY_LS)]
+    Ls {
+        /// Flags of every command that reads.
+        #[command(flatten)]
+        flags: ReadFlags,
+    },
+    /// Begin a nightly run now; its calendar goes on as it does; administrators
+    #[command(after_help = examples::DEVICE_NIGHTLY_RUN)]
+    Run {
+        /// Which, as the configuration names it
+        name: NightlyName,
         /// Flags of every command that writes.
         #[command(flatten)]
         flags: WriteFlags,

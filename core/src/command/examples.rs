@@ -103,6 +103,20 @@ Examples:
   device health kiosk-1 good -m 'has a new disk'
   device health kiosk-1 maintenance -m 'on the bench'";
 
+pub(super) const DEVICE_NIGHTLY: &str = "\
+Examples:
+  device nightly ls
+  device nightly run arm";
+
+pub(super) const DEVICE_NIGHTLY_LS: &str = "\
+Examples:
+  device nightly ls --json";
+
+pub(super) const DEVICE_NIGHTLY_RUN: &str = "\
+Examples:
+  device nightly run arm
+  device nightly run arm --dry-run      which devices would that be?";
+
 pub(super) const TASK_NEW: &str = "\
 Examples:
   task new

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{AclChange, Command, DepsChange, DeviceCommand, JobCommand, PushersChange, TaskCommand};
+use super::{AclChange, Command, DepsChange, DeviceCommand, JobCommand, NightlyCommand, PushersChange, TaskCommand};
 use crate::id::RequestId;
 
 /// Flags of every command that reads.
@@ -56,11 +56,13 @@ impl Command {
                 DeviceCommand::Ls { flags, .. }
                 | DeviceCommand::Show { flags, .. }
                 | DeviceCommand::History { flags, .. }
-                | DeviceCommand::Why { flags, .. } => Some(*flags),
+                | DeviceCommand::Why { flags, .. }
+                | DeviceCommand::Nightly(NightlyCommand::Ls { flags }) => Some(*flags),
                 DeviceCommand::Reserve { .. }
                 | DeviceCommand::Release { .. }
                 | DeviceCommand::Quarantine { .. }
-                | DeviceCommand::Health { .. } => None,
+                | DeviceCommand::Health { .. }
+                | DeviceCommand::Nightly(NightlyCommand::Run { .. }) => None,
             },
             Self::Build(_) | Self::Acl(_) | Self::InitRepo(_) | Self::Pushers(_) => None,
         }
@@ -84,11 +86,13 @@ impl Command {
                 DeviceCommand::Reserve { flags, .. }
                 | DeviceCommand::Release { flags, .. }
                 | DeviceCommand::Quarantine { flags, .. }
-                | DeviceCommand::Health { flags, .. } => Some(flags),
+                | DeviceCommand::Health { flags, .. }
+                | DeviceCommand::Nightly(NightlyCommand::Run { flags, .. }) => Some(flags),
                 DeviceCommand::Ls { .. }
                 | DeviceCommand::Show { .. }
                 | DeviceCommand::History { .. }
-                | DeviceCommand::Why { .. } => None,
+                | DeviceCommand::Why { .. }
+                | DeviceCommand::Nightly(NightlyCommand::Ls { .. }) => None,
             },
             Self::Task(task) => match task {
                 TaskCommand::New { flags, .. }

@@ -17,7 +17,7 @@ mod words;
 use clap::{Args, Subcommand};
 
 pub use self::acl::{AclArgs, AclChange, PushersArgs, PushersChange};
-pub use self::device::{DeviceCommand, Span};
+pub use self::device::{DeviceCommand, NightlyCommand, Span};
 pub use self::flags::{ReadFlags, WriteFlags};
 pub use self::job::JobCommand;
 pub use self::task::{Addition, DepsChange, Switch, TaskCommand};

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::{
-    AclChange, Addition, Command, DepsChange, DeviceCommand, JobCommand, PushersChange, ReadFlags, Switch, TaskCommand,
-    WriteFlags,
+    AclChange, Addition, Command, DepsChange, DeviceCommand, JobCommand, NightlyCommand, PushersChange, ReadFlags,
+    Switch, TaskCommand, WriteFlags,
 };
 
 /// Collects words.
@@ -242,6 +242,17 @@ impl DeviceCommand {
                 words.write(flags);
                 words.word(name);
                 words.all(health);
+            }
+            Self::Nightly(NightlyCommand::Ls { flags }) => {
+                words.word("nightly");
+                words.word("ls");
+                words.read(*flags);
+            }
+            Self::Nightly(NightlyCommand::Run { name, flags }) => {
+                words.word("nightly");
+                words.word("run");
+                words.write(flags);
+                words.word(name);
             }
         }
     }

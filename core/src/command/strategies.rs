@@ -240,6 +240,9 @@ fn device_command() -> BoxedStrategy<DeviceCommand> {
         }),
         (name(), write()).prop_map(|(name, flags)| DeviceCommand::Release { name, flags }),
         (name(), reason(), write()).prop_map(|(name, reason, flags)| DeviceCommand::Quarantine { name, reason, flags }),
+        read().prop_map(|flags| DeviceCommand::Nightly(NightlyCommand::Ls { flags })),
+        (one_of(&["all", "none"]), write())
+            .prop_map(|(name, flags)| DeviceCommand::Nightly(NightlyCommand::Run { name, flags })),
         (name(), option::of((health(), reason())), write()).prop_map(|(name, said, flags)| {
             let (health, reason) = said.unzip();
             DeviceCommand::Health {

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 
 use super::draft::Scene;
 use super::facts::DeviceFacts;
+use super::rollout::{Cause, begin_nightly};
 use super::{Decision, read_only};
-use crate::command::{DeviceCommand, Span};
-use crate::device::lab::{DeviceEvent, Health};
+use crate::command::{DeviceCommand, NightlyCommand, Span};
+use crate::device::lab::{DeviceEvent, Health, NightlyEvent};
 use crate::event::Event;
-use crate::id::DeviceName;
+use crate::id::{DeviceName, NightlyName};
 use crate::job::{JobState, Subject};
 use crate::reason::Reason;
 use crate::refusal::{Refusal, nearest};
 use crate::reply::device::{DeviceRow, DeviceView, DeviceWhy, why};
+use crate::reply::nightly::NightlyRow;
 use crate::reply::time::moment_to_the_second;
 use crate::reply::{Body, Reply};
 
@@ -63,6 +65,8 @@ impl Scene<'_> {
                 reason: Some(reason),
                 ..
             } => self.judge_device(name, *health, reason),
+            DeviceCommand::Nightly(NightlyCommand::Ls { .. }) => Ok(read_only(self.nightlies())),
+            DeviceCommand::Nightly(NightlyCommand::Run { name, .. }) => self.run_nightly(name),
             DeviceCommand::Show { name, .. } | DeviceCommand::Health { name, .. } => {
                 self.show_device(name).map(read_only)
             }
@@ -192,6 +196,74 @@ impl Scene<'_> {
             DeviceEvent::Released { by },
             format!("{name} is free again"),
         ))
+    }
+
+    fn nightlies(self) -> Reply {
+        let rows: Vec<NightlyRow> = self
+            .facts
+            .nightlies
+            .iter()
+            .map(|(name, nightly)| NightlyRow::of(self.world, (name, nightly), self.now))
+            .collect();
+        let notes = if rows.is_empty() {
+            vec!["no nightly runs are configured: an administrator adds [[nightly]] sections".to_owned()]
+        } else {
+            Vec::new()
+        };
+        Reply {
+            body: Body::Nightlies(rows),
+            notes,
+            ..Reply::default()
+        }
+    }
+
+    fn run_nightly(self, name: &NightlyName) -> Result<Decision, Refusal> {
+        let Some(nightly) = self.facts.nightlies.get(name) else {
+            return Err(
+                Refusal::new("no_nightly", format!("no nightly run '{name}' is configured"))
+                    .hint("see which there are: device nightly ls"),
+            );
+        };
+        if !self.actor.superuser {
+            let message = format!("{} may not begin nightly run {name}", self.actor.user);
+            return Err(Refusal::new("not_yours", message).hint("administrators can"));
+        }
+        let cause = Cause::Asked(self.actor.user.clone());
+        let begun = begin_nightly(self.world, self.facts, (name, nightly), &cause, self.now);
+        let events = begun.map_err(|(why, _)| {
+            Refusal::new(
+                "nothing_to_flash",
+                format!("nightly run {name} would flash nothing: {why}"),
+            )
+            .hint("what each device waits for: device why")
+        })?;
+        let lines = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Nightly {
+                    event: NightlyEvent::Ran(run),
+                    ..
+                } => Some(crate::reply::nightly::ran(run)),
+                Event::Answered(_)
+                | Event::TagTaken { .. }
+                | Event::Task { .. }
+                | Event::Access(_)
+                | Event::Repository { .. }
+                | Event::Job { .. }
+                | Event::Device { .. }
+                | Event::Nightly { .. } => None,
+            })
+            .collect();
+        Ok(Decision {
+            events,
+            reply: Reply {
+                body: Body::Done {
+                    task: None,
+                    done: lines,
+                },
+                ..Reply::default()
+            },
+        })
     }
 
     fn judge_device(self, name: &DeviceName, health: Health, reason: &Reason) -> Result<Decision, Refusal> {

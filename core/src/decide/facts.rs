@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use crate::device::lab::FlashLine;
+use crate::device::lab::{Calendar, FlashLine};
 use crate::id::{
-    ArchName, DeviceName, GroupName, ImageId, ObjectId, PackageName, PayloadName, RepositoryName, SourcePath, TagName,
-    UserName,
+    ArchName, DeviceName, GroupName, ImageId, NightlyName, ObjectId, PackageName, PayloadName, RepositoryName,
+    SourcePath, TagName, UserName,
 };
 use crate::refusal::Refusal;
 use crate::rpm::Evr;
@@ -37,6 +37,8 @@ pub struct Facts {
     pub devices: BTreeMap<DeviceName, DeviceFacts>,
     /// What is configured of the lab.
     pub lab: LabFacts,
+    /// The nightly runs that are configured.
+    pub nightlies: BTreeMap<NightlyName, NightlyFacts>,
     /// The newest flashes of the device that [`needs_flashes`](super::needs_flashes) named, newest first.
     pub flashes: Vec<FlashLine>,
     /// How much one person may have.
@@ -79,6 +81,27 @@ pub struct DeviceFacts {
     pub payload: Option<PayloadName>,
     /// Whether it is flashed whenever a commit made a new one.
     pub after_merge: bool,
+}
+
+/// What is configured for one nightly run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NightlyFacts {
+    /// When.
+    pub calendar: Calendar,
+    /// The devices with all these tags.
+    pub tags: BTreeSet<String>,
+    /// Those with this board.
+    pub board: Option<String>,
+    /// The payload; each device's own where none is named.
+    pub payload: Option<PayloadName>,
+    /// The tag of those that come first; the lab's where none is named.
+    pub canary_tag: Option<String>,
+    /// So many of them at most.
+    pub canaries: Option<u32>,
+    /// What is left is given up once so many of a hundred flashes have failed.
+    pub stop_at: u8,
+    /// How often a flash is tried again after a transient failure.
+    pub retries: u32,
 }
 
 /// What is configured of the lab.

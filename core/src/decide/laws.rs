@@ -176,7 +176,8 @@ fn reply_is_true(town: &Town, user: &str, command: &Command, decision: &Decision
         | Body::Device(_)
         | Body::Devices(_)
         | Body::DeviceWhy(_)
-        | Body::Flashes(_) => {}
+        | Body::Flashes(_)
+        | Body::Nightlies(_) => {}
     }
     Ok(())
 }
@@ -201,10 +202,17 @@ fn device_is_as_said(town: &Town, user: &str, command: &Command) -> Result<(), T
         DeviceCommand::Health { name, health, .. } => {
             prop_assert!(health.is_none_or(|health| device(name).standing.health == health));
         }
+        DeviceCommand::Nightly(crate::command::NightlyCommand::Run { name, .. }) => {
+            let ran = town.world.nightlies().get(name).and_then(|nightly| nightly.last.last());
+            prop_assert!(ran.is_some_and(|(at, run)| *at == town.now && run.by.is_some()));
+        }
         DeviceCommand::Ls { .. }
         | DeviceCommand::Show { .. }
         | DeviceCommand::History { .. }
-        | DeviceCommand::Why { .. } => prop_assert!(false, "they show, and do nothing"),
+        | DeviceCommand::Why { .. }
+        | DeviceCommand::Nightly(crate::command::NightlyCommand::Ls { .. }) => {
+            prop_assert!(false, "they show, and do nothing");
+        }
     }
     Ok(())
 }
@@ -391,7 +399,7 @@ proptest! {
         for task in town.world.tasks() {
             let events = town.journal.iter().filter_map(|(at, event)| match event {
                 Event::Task { id, event } if *id == task.id => Some((event.clone(), *at)),
-                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) | Event::Repository { .. } | Event::Job { .. } | Event::Device { .. } => None,
+                Event::Task { .. } | Event::Answered(_) | Event::TagTaken { .. } | Event::Access(_) | Event::Repository { .. } | Event::Job { .. } | Event::Device { .. } | Event::Nightly { .. } => None,
             });
             // What came since the world was stored is there without recalling it.
             let shown = log_after(&town.world, task.id, task.events, LogFilter::default());

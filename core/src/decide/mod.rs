@@ -14,6 +14,7 @@ mod job;
 mod lists;
 mod push;
 mod read;
+pub mod rollout;
 mod run;
 mod votes;
 
@@ -41,7 +42,7 @@ use crate::reply::{Body, Reply};
 use crate::task::{Action, Mode, OnFailure, Subtask, Task};
 use crate::world::World;
 
-pub use self::facts::{Actor, DeviceFacts, Facts, GoodTag, LabFacts, Limits, RepositoryFacts, TagFacts};
+pub use self::facts::{Actor, DeviceFacts, Facts, GoodTag, LabFacts, Limits, NightlyFacts, RepositoryFacts, TagFacts};
 pub use self::push::decide_push;
 pub use self::read::{LogFilter, has_ended, log_after, names_request, recalls};
 
@@ -160,6 +161,7 @@ fn plan_line(event: &Event) -> String {
         Event::Repository { repository, event } => format!("{repository}: {event}"),
         Event::Job { id, event } => format!("job {id}: {}", crate::reply::job::told(event)),
         Event::Device { name, event } => format!("device {name}: {}", crate::reply::device::told(event)),
+        Event::Nightly { name, event } => format!("nightly {name}: {}", crate::reply::nightly::told(event)),
         Event::Answered(answered) => format!("request {} is answered", answered.request),
         Event::TagTaken { pushed, .. } => format!("{} {} is taken", pushed.source, pushed.tag),
     }

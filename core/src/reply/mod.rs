@@ -7,6 +7,7 @@ pub mod access;
 pub mod device;
 pub mod job;
 pub mod log;
+pub mod nightly;
 pub mod progress;
 pub mod table;
 pub mod task;
@@ -19,6 +20,7 @@ use self::access::AccessView;
 use self::device::{DeviceRow, DeviceView, DeviceWhy};
 use self::job::{JobRow, JobView};
 use self::log::LogView;
+use self::nightly::NightlyRow;
 use self::task::{DepView, TaskRow, TaskView};
 use self::why::WhyView;
 use crate::device::lab::FlashLine;
@@ -96,6 +98,8 @@ pub enum Body {
     DeviceWhy(Vec<DeviceWhy>),
     /// `device history`.
     Flashes(Vec<FlashLine>),
+    /// `device nightly ls`.
+    Nightlies(Vec<NightlyRow>),
 }
 
 /// What a caller waits for after the answer.
@@ -156,6 +160,7 @@ impl Body {
             Self::Device(view) => view.text(),
             Self::Devices(rows) => device::rows_text(rows),
             Self::DeviceWhy(lines) => device::why_text(lines),
+            Self::Nightlies(rows) => nightly::rows_text(rows),
             Self::Flashes(lines) => device::flashes_text(lines),
         }
     }

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessLists;
-use crate::device::lab::Devices;
+use crate::device::lab::{Devices, Nightlies};
 use crate::event::{Answered, Event, Taken};
 use crate::id::{Generation, ObjectId, RepositoryName, RequestId, SourcePath, TagName, TaskId, UserName};
 use crate::job::Jobs;
@@ -46,6 +46,7 @@ pub struct World {
     repositories: BTreeMap<RepositoryName, RepositoryRecord>,
     jobs: Jobs,
     devices: Devices,
+    nightlies: Nightlies,
 }
 
 /// A tag that came in.
@@ -101,6 +102,10 @@ impl World {
             }
             Event::Device { name, event } => {
                 self.devices.apply(name, event, now);
+                Vec::new()
+            }
+            Event::Nightly { name, event } => {
+                self.nightlies.apply(name, event, now);
                 Vec::new()
             }
         }
@@ -239,6 +244,11 @@ impl World {
     /// The lab's devices, as far as something is on record of them.
     pub fn devices(&self) -> &Devices {
         &self.devices
+    }
+
+    /// Nightly runs, as far as something is on record of them.
+    pub fn nightlies(&self) -> &Nightlies {
+        &self.nightlies
     }
 
     /// What is known of a tag.

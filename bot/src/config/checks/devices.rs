@@ -1,12 +1,14 @@
-//! What no single key of `[[device]]` and `[lab]` can say.
+//! What no single key of `[[device]]`, `[lab]` and `[[nightly]]` can say.
 
 use std::collections::HashSet;
 use std::path::Component;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use windlass_core::escape::{escaped, is_plain};
 
 use super::{Checker, span_of};
-use crate::config::{Config, Device};
+use crate::config::{Config, Device, Nightly};
 use crate::devices::server::Label;
 
 /// A word that goes to ssh as it is: nothing that ssh takes for an option, nothing that a person would misread.
@@ -63,6 +65,48 @@ impl Checker<'_> {
                 );
             }
             self.device(&number, device);
+        }
+        let mut names = HashSet::new();
+        for (at, nightly) in config.nightlies.iter().enumerate() {
+            let number = at.to_string();
+            if !names.insert(&nightly.name) {
+                let message = format!("there are two nightly runs '{}'", nightly.name);
+                self.wrong(&["nightly", &number, "name"], message, "");
+            }
+            self.nightly(&number, nightly, config);
+        }
+    }
+
+    fn nightly(&mut self, number: &str, nightly: &Nightly, config: &Config) {
+        let place = |key| ["nightly", number, key];
+        if TimeZone::get(&nightly.zone).is_err() {
+            let message = format!("'{}' is no time zone that this machine knows", escaped(&nightly.zone));
+            self.wrong(&place("zone"), message, "as in \"UTC\" or \"Europe/Berlin\"");
+        } else if let Err(why) = nightly.calendar(Timestamp::now()) {
+            let hint = "minute, hour, day of the month, month, day of the week, as in \"30 2 * * mon-fri\"";
+            self.wrong(&place("calendar"), why, hint);
+        }
+        let known = |tag: &String| config.devices.iter().any(|device| device.tags.contains(tag));
+        for (index, tag) in nightly.tags.iter().enumerate() {
+            if !known(tag) {
+                let message = format!("no device has the tag '{}'", escaped(tag));
+                self.wrong(&["nightly", number, "tags", &index.to_string()], message, "");
+            }
+        }
+        if let Some(tag) = nightly.canary.as_ref().filter(|tag| !known(tag)) {
+            let message = format!("no device has the tag '{}'", escaped(tag));
+            self.wrong(&place("canary"), message, "");
+        }
+        if !(1..=100).contains(&nightly.stop_at) {
+            let message = format!("'stop_at' is {}: it is a share of a hundred flashes", nightly.stop_at);
+            self.wrong(&place("stop_at"), message, "from 1 to 100");
+        }
+        if nightly.canaries == Some(0) {
+            self.wrong(
+                &place("canaries"),
+                "'canaries' is 0: nothing would come first",
+                "leave it out",
+            );
         }
     }
 

@@ -1,13 +1,16 @@
 //! Devices: who has one, how it is, what it waits for.
 
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 
 use super::super::town::Town;
-use crate::decide::DeviceFacts;
-use crate::device::lab::{Ending, FlashEnd, Limits, rollout};
+use crate::decide::rollout::{Cause, after_payload, begin_nightly};
+use crate::decide::{DeviceFacts, NightlyFacts};
+use crate::device::lab::{Calendar, Ending, FlashEnd, Limits, rollout};
 use crate::event::Event;
 use crate::id::{DeviceName, JobId};
-use crate::job::{FlashJob, JobEvent, Rollout, queue};
+use crate::job::strategies::{making_of, payload_with};
+use crate::job::{FlashJob, JobEvent, JobKind, JobResult, MadePayload, Rollout, Subject, Wanted, queue};
 
 fn name(text: &str) -> DeviceName {
     text.parse().unwrap()
@@ -197,4 +200,153 @@ fn a_device_that_does_not_answer_is_left_alone_ever_longer() {
     town.now += SignedDuration::from_mins(2);
     let why = town.says("carol", "device why kiosk-2").out;
     assert!(why.contains("it is free"), "{why}");
+}
+
+impl Town {
+    /// A job makes a version of the kiosks' payload.
+    fn made(&mut self) -> MadePayload {
+        let kind = making_of("kiosk", 8);
+        let events = queue(
+            self.world.jobs(),
+            &[Wanted {
+                kind,
+                after: Vec::new(),
+            }],
+            None,
+        );
+        let Some(Event::Job { id, .. }) = events.first().cloned() else {
+            panic!("{events:?}")
+        };
+        self.record(&events);
+        let JobResult::Payload(made) = payload_with("kiosk", &[]) else {
+            panic!("it is one")
+        };
+        let until = self.now + SignedDuration::from_mins(2);
+        for event in [
+            JobEvent::Leased { attempt: 1, until },
+            JobEvent::Succeeded {
+                attempt: 1,
+                result: JobResult::Payload(made.clone()),
+            },
+        ] {
+            self.record(&[Event::Job { id, event }]);
+        }
+        *made
+    }
+
+    /// The flashes that events queue: device, whether it is a canary, how many come before it.
+    fn flashes(events: &[Event]) -> Vec<(String, bool, usize)> {
+        let flash = |event: &Event| {
+            if let Event::Job {
+                event:
+                    JobEvent::Queued {
+                        kind: JobKind::Flash(flash),
+                        after,
+                        ..
+                    },
+                ..
+            } = event
+            {
+                Some((flash.device.to_string(), flash.canary, after.len()))
+            } else {
+                None
+            }
+        };
+        events.iter().filter_map(flash).collect()
+    }
+}
+
+#[test]
+fn a_payload_goes_to_the_devices_that_ask_for_it_canaries_first() {
+    let mut town = lab();
+    let made = town.made();
+    let flashes = |town: &Town| {
+        Town::flashes(&after_payload(
+            &town.world,
+            &town.facts,
+            &made,
+            (job(1), None),
+            town.now,
+        ))
+    };
+    let (first, second) = ("kiosk-1".to_owned(), "kiosk-2".to_owned());
+    assert_eq!(flashes(&town), [(first.clone(), true, 0), (second.clone(), false, 1)]);
+    // A canary that is another's delays nobody, as long as there is another canary.
+    town.facts
+        .devices
+        .get_mut(&name("kiosk-2"))
+        .unwrap()
+        .tags
+        .insert("canary".to_owned());
+    town.does("alice", "device reserve kiosk-1 -m 'it flickers'");
+    assert_eq!(flashes(&town), [(second.clone(), true, 0), (first.clone(), false, 1)]);
+    town.does("root", "device quarantine kiosk-1 -m 'its disk reports errors'");
+    assert_eq!(flashes(&town), [(second, true, 0)]);
+    town.facts.devices.get_mut(&name("kiosk-2")).unwrap().board = Some("other".to_owned());
+    assert_eq!(flashes(&town), []);
+    let again = MadePayload {
+        reused: true,
+        ..made.clone()
+    };
+    assert!(
+        after_payload(&town.world, &town.facts, &again, (job(1), None), town.now).is_empty(),
+        "nothing new was made"
+    );
+}
+
+#[test]
+fn a_nightly_run_takes_the_newest_payload_and_says_whom_it_leaves_out() {
+    let mut town = lab();
+    let calendar = Calendar::parse("30 2 * * *", TimeZone::UTC, town.now).unwrap();
+    let nightly = NightlyFacts {
+        calendar,
+        tags: ["arm".to_owned()].into(),
+        board: None,
+        payload: None,
+        canary_tag: None,
+        canaries: Some(1),
+        stop_at: 30,
+        retries: 2,
+    };
+    town.facts.nightlies.insert("arm".parse().unwrap(), nightly.clone());
+    assert_eq!(town.refuses("root", "device nightly run none"), "no_nightly");
+    assert_eq!(town.refuses("alice", "device nightly run arm"), "not_yours");
+    let refused = town.says("root", "device nightly run arm").err;
+    assert!(
+        refused.contains("no version of payload kiosk was made yet"),
+        "{refused}"
+    );
+    // The same when it is due goes on record.
+    let due = Cause::Due(town.now);
+    let arm = "arm".parse().unwrap();
+    let (why, events) = begin_nightly(&town.world, &town.facts, (&arm, &nightly), &due, town.now).unwrap_err();
+    assert!(why.contains("kiosk-1 is left out") && events.len() == 1, "{why}");
+    town.record(&events);
+    let made = town.made();
+    town.does("alice", "device reserve kiosk-2 -m 'it flickers'");
+    let said = town.says("root", "device nightly run arm").out;
+    assert!(
+        said.contains("run 2 (root asked for it): job 2 flashes one device; kiosk-2 is left out: reserved by alice"),
+        "{said}"
+    );
+    let subject = Subject::Device(name("kiosk-1"));
+    let queued = town.world.jobs().queued(&subject).unwrap();
+    let JobKind::Flash(flash) = &queued.kind else {
+        panic!("{queued:?}")
+    };
+    assert_eq!(
+        (&flash.version, flash.canary, flash.retries),
+        (&made.version, true, Some(2))
+    );
+    let list = town.says("carol", "device nightly ls").out;
+    assert!(
+        list.contains("30 2 * * * (UTC)") && list.contains("2026-11-22 02:30"),
+        "{list}"
+    );
+    assert!(list.contains("1 under way; 1 left out"), "{list}");
+    let json: serde_json::Value = serde_json::from_str(&town.says("carol", "device nightly ls --json").out).unwrap();
+    assert_eq!(
+        (&json[0]["last"]["run"], &json[0]["last"]["open"]),
+        (&2.into(), &1.into())
+    );
 }

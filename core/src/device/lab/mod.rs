@@ -12,18 +12,26 @@
 //! says nothing against the device. A device that does not answer is left alone for a while, ever longer. One that answers and fails
 //! all the same is at fault itself: so many times in a row, and it is quarantined.
 
+#[cfg(feature = "task")]
+pub mod calendar;
 pub mod device;
 pub mod event;
 pub mod history;
 pub mod hold;
 pub mod limits;
+#[cfg(feature = "task")]
+pub mod nightly;
 pub mod rollout;
 
 #[cfg(test)]
 mod laws;
 
+#[cfg(feature = "task")]
+pub use self::calendar::{BadCalendar, Calendar};
 pub use self::device::{Device, Devices, Reservation, Standing};
 pub use self::event::{DeviceEvent, Ending, FlashEnd, Health};
 pub use self::history::FlashLine;
 pub use self::hold::Hold;
 pub use self::limits::Limits;
+#[cfg(feature = "task")]
+pub use self::nightly::{Due, Nightlies, Nightly, NightlyEvent, due};
