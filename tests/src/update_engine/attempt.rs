@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::http::{Download, Url};
 use super::install::Payload;
@@ -52,8 +52,15 @@ pub(super) fn run(url: &str, app_version: &str) {
 }
 
 fn attempt(url: &str, app_version: &str) -> Result<(), Failure> {
-    let Some(_lock) = Lock::take()? else {
-        return Err(Code::Error.because("another attempt is under way"));
+    // Whoever asks for the status has the lock for a moment.
+    let mut tries = 0;
+    let _lock = loop {
+        match Lock::take()? {
+            Some(lock) => break lock,
+            None if tries == 100 => return Err(Code::Error.because("another attempt is under way")),
+            None => tries += 1,
+        }
+        std::thread::sleep(Duration::from_millis(20));
     };
     let mut status = Status {
         operation: Operation::CheckingForUpdate,

@@ -36,15 +36,47 @@ impl World {
 
     /// `windlass device flash` of the machine, to be completed by an image.
     pub(crate) fn flash(&self) -> Cmd {
+        self.with_key(&self.machine.host_key)
+    }
+
+    /// The same with another host key.
+    pub(crate) fn with_key(&self, key: &str) -> Cmd {
+        self.at(self.machine.port).args(["--host-key", key])
+    }
+
+    /// The same, and nobody says which host key it has.
+    pub(crate) fn without_key(&self) -> Cmd {
+        self.at(self.machine.port)
+    }
+
+    /// The same at another port, where the machine is not.
+    pub(crate) fn elsewhere(&self, port: u16) -> Cmd {
+        self.at(port).args(["--host-key", &self.machine.host_key])
+    }
+
+    fn at(&self, port: u16) -> Cmd {
         Cmd::new(&self.windlass)
             .args(["device", "flash", "--json", "--device", "lab-1", "--remote"])
-            .arg(format!("127.0.0.1:{}", self.machine.port))
+            .arg(format!("127.0.0.1:{port}"))
             .arg("--identity")
             .arg(&self.machine.identity)
-            .args(["--host-key", &self.machine.host_key])
             .arg("--state")
             .arg(self.state())
             .limit(LIMIT)
+    }
+
+    /// A payload with this system.
+    pub(crate) fn payload(&self, system: &System) -> anyhow::Result<PathBuf> {
+        let payload = self.dir.path().join(format!("{}.payload", system.version));
+        Cmd::new(&self.windlass)
+            .args(["payload", "generate", "--partition"])
+            .arg(format!("root={}", system.image()?.display()))
+            .arg("-o")
+            .arg(&payload)
+            .limit(LIMIT)
+            .run()?
+            .ok()?;
+        Ok(payload)
     }
 
     pub(crate) fn state(&self) -> PathBuf {
@@ -99,8 +131,7 @@ impl World {
             .map(|process| process.argv.join(" "))
             .collect();
         assert_eq!(left, [""; 0], "processes are left");
-        let left = self.ssh_children()?;
-        assert_eq!(left, [""; 0], "connections are left");
+        assert_eq!(self.ssh()?, [], "connections are left");
         assert_eq!(self.machine.says("slotctl active")?, slot);
         assert_eq!(self.machine.version()?, version);
         // Of servers on the device only its sshd is there.
@@ -124,26 +155,24 @@ impl World {
         Ok(rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err())
     }
 
-    /// Command lines of ssh that lead to the machine.
-    pub(crate) fn ssh_children(&self) -> anyhow::Result<Vec<String>> {
+    /// Every ssh that leads to the machine.
+    pub(crate) fn ssh(&self) -> anyhow::Result<Vec<proc::Process>> {
         let port = self.machine.port.to_string();
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir("/proc")? {
-            let Ok(line) = std::fs::read(entry?.path().join("cmdline")) else {
-                continue;
-            };
-            let words: Vec<String> = line
-                .split(|byte| *byte == 0)
-                .map(|word| String::from_utf8_lossy(word).into_owned())
-                .collect();
-            let is_ssh = words
-                .first()
-                .is_some_and(|first| Path::new(first).file_name().is_some_and(|name| name == "ssh"));
-            if is_ssh && words.windows(2).any(|pair| pair[0] == "-p" && pair[1] == port) {
-                found.push(words.join(" "));
-            }
-        }
-        Ok(found)
+        let leads = |process: &proc::Process| {
+            let to = |pair: &[String]| pair[0] == "-p" && pair[1] == port;
+            process.runs("ssh") && process.argv.windows(2).any(to)
+        };
+        let own = proc::Process {
+            id: i32::try_from(std::process::id())?,
+            argv: Vec::new(),
+            dir: None,
+        };
+        // A flash that was killed has left its children to nobody: all there are are looked at.
+        let all = proc::of_world(Path::new("/"));
+        Ok(all
+            .into_iter()
+            .filter(|process| process.id != own.id && leads(process))
+            .collect())
     }
 }
 

@@ -37,7 +37,7 @@ impl UpdateEngineDriver {
     fn script(&self, url: &str) -> String {
         let update = shell::command(&[self.0.client.as_str(), "--update", &format!("--omaha_url={url}")]);
         let status = self.client("--status");
-        format!("{update} 2>&1 & p=$!; while kill -0 $p 2>/dev/null; do {status} 2>/dev/null; sleep 1; done; wait $p")
+        format!("{update} 2>&1 & p=$!; while sleep 1 && kill -0 $p 2>/dev/null; do {status} 2>/dev/null; done; wait $p")
     }
 
     /// The end of the updater's own log goes into ours.
