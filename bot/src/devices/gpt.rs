@@ -1,5 +1,6 @@
-//! The partitions of a disk image with a GPT.
+//! The partitions of a disk image with a GPT: found, and written.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -7,6 +8,10 @@ use std::path::Path;
 
 use gpt::GptConfig;
 use gpt::disk::LogicalBlockSize;
+use gpt::mbr::ProtectiveMBR;
+use gpt::partition::Partition;
+use sha2::{Digest as _, Sha256};
+use windlass_core::hex::hex;
 
 use super::payload::{ImagePart, PayloadError};
 
@@ -14,6 +19,12 @@ use super::payload::{ImagePart, PayloadError};
 const MOST: u32 = 1024;
 /// The size of an entry that is read; no other one is in use.
 const ENTRY: u32 = 128;
+
+/// Where partitions begin: at multiples of this, as usual.
+const ALIGNED: u64 = 1 << 20;
+
+/// The blocks of the disks that are written.
+const BLOCK: u64 = 512;
 
 /// A partition of a disk image.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -64,6 +75,80 @@ pub fn partition(image: &Path, number: u32) -> Result<ImagePart, PayloadError> {
     ImagePart::of(image, file, found.start, found.size)
 }
 
+/// Writes a disk with these partitions, by name, in this order, each with all that a file holds. The same ones make the same bytes; what is
+/// zero in a file is a hole in the disk.
+///
+/// # Errors
+/// A file cannot be read, or the disk cannot be written.
+pub fn write(disk: &Path, contents: &[(String, ImagePart)]) -> Result<(), PayloadError> {
+    let written = || -> io::Result<()> {
+        let mut file = File::options().read(true).write(true).create_new(true).open(disk)?;
+        let mut at = ALIGNED;
+        let mut table = BTreeMap::new();
+        let mut places = Vec::new();
+        for (number, (name, content)) in (1..).zip(contents) {
+            let guid = fixed_uuid(&format!("partition {name}"));
+            let partition = Partition {
+                part_type_guid: gpt::partition_types::LINUX_FS,
+                part_guid: guid.parse().map_err(io::Error::other)?,
+                first_lba: at / BLOCK,
+                last_lba: (at + content.size()).div_ceil(BLOCK) - 1,
+                flags: 0,
+                name: name.clone(),
+            };
+            table.insert(number, partition);
+            places.push((at, content));
+            at = (at + content.size()).next_multiple_of(ALIGNED);
+        }
+        // The second table is at the end.
+        let size = at + ALIGNED;
+        file.set_len(size)?;
+        let sectors = u32::try_from(size / BLOCK - 1).unwrap_or(u32::MAX);
+        ProtectiveMBR::with_lb_size(sectors)
+            .overwrite_lba0(&mut file)
+            .map_err(io::Error::other)?;
+        let guid = fixed_uuid("disk").parse().map_err(io::Error::other)?;
+        let config = GptConfig::new()
+            .writable(true)
+            .logical_block_size(LogicalBlockSize::Lb512);
+        let mut gpt = config.create_from_device(file, Some(guid)).map_err(io::Error::other)?;
+        gpt.update_partitions(table).map_err(io::Error::other)?;
+        let file = gpt.write().map_err(io::Error::other)?;
+        for (at, content) in places {
+            let mut done = 0;
+            let mut buffer = vec![0; 1 << 20];
+            while done < content.size() {
+                let length = usize::try_from(content.size() - done).map_or(buffer.len(), |left| left.min(buffer.len()));
+                let piece = &mut buffer[..length];
+                content.read(done, piece).map_err(io::Error::other)?;
+                if piece.iter().any(|byte| *byte != 0) {
+                    file.write_all_at(piece, at + done)?;
+                }
+                done += length as u64;
+            }
+        }
+        Ok(())
+    };
+    written().map_err(PayloadError::file(disk))
+}
+
+/// A UUID that follows from a text alone.
+pub(crate) fn fixed_uuid(text: &str) -> String {
+    let mut bytes = Sha256::digest(format!("windlass {text}"));
+    // One that is made of a name, says its version.
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits = hex(&bytes[..16]);
+    let parts = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ];
+    parts.join("-")
+}
+
 fn read(file: &File) -> io::Result<Vec<GptPartition>> {
     let size = io::Seek::seek(&mut &*file, io::SeekFrom::End(0))?;
     let block = [LogicalBlockSize::Lb512, LogicalBlockSize::Lb4096]
@@ -110,8 +195,6 @@ fn header(file: &File, at: u64) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     /// A disk image with these partitions of whole MiB, each filled with its content.
@@ -144,6 +227,38 @@ pub(crate) mod tests {
         for (at, content) in places {
             file.write_all_at(content, at).unwrap();
         }
+    }
+
+    #[test]
+    fn a_disk_that_was_written_is_read_and_is_always_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let content = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            (name.to_owned(), ImagePart::file(&path).unwrap())
+        };
+        let contents = [
+            content("stateful", &[7; 5000]),
+            content("root", &vec![9; (3 << 20) + 512]),
+        ];
+        for disk in ["one", "two"] {
+            write(&dir.path().join(disk), &contents).unwrap();
+        }
+        let one = std::fs::read(dir.path().join("one")).unwrap();
+        assert!(one == std::fs::read(dir.path().join("two")).unwrap());
+        assert_eq!(&one[510..512], [0x55, 0xaa]);
+        let found = partitions(&dir.path().join("one")).unwrap();
+        let seen: Vec<(&str, u64, u64)> = found
+            .iter()
+            .map(|part| (part.name.as_str(), part.start, part.size))
+            .collect();
+        assert_eq!(seen, [("stateful", 1 << 20, 5120), ("root", 2 << 20, (3 << 20) + 512)]);
+        let mut bytes = vec![0; (3 << 20) + 512];
+        partition(&dir.path().join("one"), 2)
+            .unwrap()
+            .read(0, &mut bytes)
+            .unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 9));
     }
 
     #[test]
