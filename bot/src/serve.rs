@@ -26,6 +26,7 @@ use crate::commands::facts::Sources;
 use crate::commands::repo::Desk;
 use crate::config::Config;
 use crate::devices::server::{Offers, Server as UpdateServer};
+use crate::devices::stock::Stock;
 use crate::exit::Broken;
 use crate::http::Server;
 use crate::intake::socket::{Door, Socket};
@@ -81,12 +82,15 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         repositories: Arc::clone(&repositories),
         builder: builder(config, settings)?,
     };
+    let offers = Offers::default();
     let jobs = JobRunner {
         budget: config.lab.budget(),
         config: Arc::clone(&runner.config),
         paths: paths.clone(),
         writer: writer.handle(),
         repositories: Arc::clone(&repositories),
+        builder: runner.builder.clone(),
+        offers: offers.clone(),
     };
     let trusted = trusted(settings);
     let door = Door {
@@ -96,7 +100,6 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         patience: Duration::from_secs(config.server.request_timeout.as_secs()),
     };
     let server = Server::bind(config, Arc::clone(&repositories)).await?;
-    let offers = Offers::default();
     let updates = UpdateServer::configured(config, offers.clone())
         .await
         .map_err(Broken::from)?;
@@ -117,8 +120,11 @@ async fn run(config: &Config, settings: &Settings, writer: &Writer) -> anyhow::R
         let address = server.address();
         tracing::info!(http.address = %address, "updates are served at http://{address}/update");
         // Reading what is on offer takes a while: nobody waits for it.
-        let config = config.clone();
-        tokio::task::spawn_blocking(move || offers.put_configured(&config));
+        let (config, stock) = (config.clone(), Stock::below(&paths.state()));
+        tokio::task::spawn_blocking(move || {
+            offers.put_configured(&config);
+            offers.put_stock(&stock);
+        });
         tokio::spawn(server.serve(stopping.clone()))
     });
     let clients = tokio::spawn(socket.serve(door, commands.clone(), stopping.clone()));

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod door;
 pub mod engines;
 pub mod gpg;
+pub mod jobs;
 pub mod keystore;
 pub mod lab;
 pub mod normal;

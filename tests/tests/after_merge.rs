@@ -5,16 +5,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::Value;
 use windlass_tests::engines::{self, Engine, Kind, PASSWORD, Registry, Setup, USER};
+use windlass_tests::jobs::{JOB, spec};
 use windlass_tests::people::{ALICE, BOB};
 use windlass_tests::pipeline::cannot_build;
 use windlass_tests::process::Cmd;
-use windlass_tests::{Clone, World, skipped, wait};
-
-/// How long a job may take on a loaded machine, its second and third attempt included.
-const JOB: Duration = Duration::from_mins(4);
+use windlass_tests::{Clone, World, skipped};
 
 /// What `dnf` installs of a generation becomes the context: no base image has to be pulled.
 const PRE: &str = "#!/bin/sh
@@ -28,28 +26,6 @@ dnf -y --quiet --installroot=\"$PWD/root\" --releasever=1 --nogpgcheck --setopt=
     --repofrompath=ours,\"file://$WINDLASS_REPOSITORY_DIR\" --repo=ours install $WINDLASS_PACKAGES
 rm -rf \"$HOME\" cache
 ";
-
-/// A package with a program that says its version; it needs a shell that the image has.
-fn spec(name: &str, version: &str) -> String {
-    let (number, release) = version.split_once('-').unwrap_or((version, "alt1"));
-    format!(
-        "Name: {name}\n\
-         Version: {number}\n\
-         Release: {release}\n\
-         Summary: A package of a story\n\
-         License: MIT\n\
-         BuildArch: noarch\n\
-         AutoReqProv: no\n\
-         %description\n\
-         A package of a story.\n\
-         %install\n\
-         mkdir -p %buildroot/usr/bin\n\
-         printf '#!/bin/busybox sh\\necho {name} {version}\\n' > %buildroot/usr/bin/{name}\n\
-         chmod 755 %buildroot/usr/bin/{name}\n\
-         %files\n\
-         /usr/bin/{name}\n"
-    )
-}
 
 /// A world with images, an engine that builds them, and a registry with a password.
 struct Yard {
@@ -117,63 +93,6 @@ impl Yard {
 
     fn source(&self, name: &str) -> anyhow::Result<Clone> {
         self.world.source(&ALICE, name)
-    }
-
-    /// Lands a version; gives the task.
-    fn lands(&self, clone: &Clone, name: &str, version: &str) -> anyhow::Result<u64> {
-        clone.commit(&format!("{name}.spec"), &spec(name, version))?;
-        clone.tag(version)?;
-        self.world.lands(clone, version)
-    }
-
-    /// The jobs that a task caused, by image.
-    fn jobs_of(&self, task: u64) -> anyhow::Result<Vec<Value>> {
-        let task = format!("--task={task}");
-        let list = self.world.admin(&["job", "ls", &task, "--json"])?.ok()?.json()?;
-        let mut rows = list.as_array().context("a list of jobs")?.clone();
-        rows.sort_by_key(|row| row["about"].as_str().unwrap_or_default().to_owned());
-        Ok(rows)
-    }
-
-    fn abouts(&self, task: u64) -> anyhow::Result<Vec<String>> {
-        let rows = self.jobs_of(task)?;
-        let about = |row: &Value| row["about"].as_str().unwrap_or_default().to_owned();
-        Ok(rows.iter().map(about).collect())
-    }
-
-    fn job(&self, id: u64) -> anyhow::Result<Value> {
-        self.world
-            .admin(&["job", "show", &id.to_string(), "--json"])?
-            .ok()?
-            .json()
-    }
-
-    /// Waits until a job is in a state; gives it.
-    fn reaches(&self, id: u64, state: &str) -> anyhow::Result<Value> {
-        let mut last = Value::Null;
-        let reached = wait::until_within(JOB, &format!("job {id} to be {state}"), || {
-            last = self.job(id)?;
-            let is = last["state"].as_str().unwrap_or_default();
-            if is != state && matches!(is, "done" | "failed" | "cancelled" | "skipped") {
-                bail!("job {id} is {is}: {last}");
-            }
-            Ok((is == state).then_some(()))
-        });
-        reached.with_context(|| format!("{last}\n{}", self.log(id)))?;
-        Ok(last)
-    }
-
-    /// Waits until every job of a task is done.
-    fn all_done(&self, task: u64) -> anyhow::Result<()> {
-        for row in self.jobs_of(task)? {
-            self.reaches(row["id"].as_u64().context("a number")?, "done")?;
-        }
-        Ok(())
-    }
-
-    fn log(&self, id: u64) -> String {
-        let said = self.world.admin(&["job", "show", &id.to_string(), "--log"]);
-        said.map(|said| said.read().out()).unwrap_or_default()
     }
 
     /// Pulls an image by another engine and runs a program in it.
@@ -247,9 +166,9 @@ fn a_package_lands_and_exactly_the_images_that_install_it_are_built_pushed_and_r
     let (breeze, gust) = (yard.source("breeze")?, yard.source("gust")?);
 
     // Exactly these: web installs breeze, app stands on web.
-    let first = yard.lands(&breeze, "breeze", "1.0-alt1")?;
-    assert_eq!(yard.abouts(first)?, ["image app", "image web"]);
-    yard.all_done(first)?;
+    let first = yard.world.lands_spec(&breeze, "breeze", "1.0-alt1")?;
+    assert_eq!(yard.world.abouts(first)?, ["image app", "image web"]);
+    yard.world.jobs_are_done(first)?;
     assert_eq!(
         yard.registry
             .tags("team/web")?
@@ -264,12 +183,13 @@ fn a_package_lands_and_exactly_the_images_that_install_it_are_built_pushed_and_r
 
     // What the record says: which commit made which digest.
     let web = yard
+        .world
         .jobs_of(first)?
         .iter()
         .find(|row| row["about"] == "image web")
         .cloned();
     let id = web.context("a job of web")?["id"].as_u64().context("a number")?;
-    let shown = yard.job(id)?;
+    let shown = yard.world.job(id)?;
     assert_eq!(
         shown["image_built"]["packages"],
         serde_json::json!(["breeze-1.0-alt1.noarch"])
@@ -300,28 +220,27 @@ fn a_package_lands_and_exactly_the_images_that_install_it_are_built_pushed_and_r
     );
     let told = yard.world.admin(&["task", "show", &first.to_string()])?.ok()?.out();
     assert!(told.contains(&format!("it caused job {id}, image web: done")), "{told}");
-    let log = yard.log(id);
+    let log = yard.world.job_log(id);
     assert!(log.contains("because: breeze 1.0-alt1 came"), "{log}");
     assert!(log.contains("generation 2 of http://"), "{log}");
 
     // Another package: another image, and no other.
-    let second = yard.lands(&gust, "gust", "1.0-alt1")?;
-    assert_eq!(yard.abouts(second)?, ["image other"]);
-    yard.all_done(second)?;
+    let second = yard.world.lands_spec(&gust, "gust", "1.0-alt1")?;
+    assert_eq!(yard.world.abouts(second)?, ["image other"]);
+    yard.world.jobs_are_done(second)?;
     assert_eq!(yard.runs(&podman, "other", "/usr/bin/gust")?, "gust 1.0-alt1");
 
     // An upgrade: the new version runs in what stands on it, too.
-    let third = yard.lands(&breeze, "breeze", "1.1-alt1")?;
-    assert_eq!(yard.abouts(third)?, ["image app", "image web"]);
-    yard.all_done(third)?;
+    let third = yard.world.lands_spec(&breeze, "breeze", "1.1-alt1")?;
+    assert_eq!(yard.world.abouts(third)?, ["image app", "image web"]);
+    yard.world.jobs_are_done(third)?;
     assert_eq!(yard.runs(&podman, "web", "/usr/bin/breeze")?, "breeze 1.1-alt1");
     assert_eq!(yard.runs(&podman, "app", "/usr/bin/breeze")?, "breeze 1.1-alt1");
 
     // Somebody asks for it: once for the new generation; then nothing is new.
     for reused in [false, true] {
-        let asked = yard.world.admin(&["job", "build", "other"])?.ok()?.out();
-        let id: u64 = asked.split(' ').nth(1).context("job N builds …")?.parse()?;
-        assert_eq!(yard.reaches(id, "done")?["image_built"]["reused"], reused, "{asked}");
+        let built = yard.world.job_built("other")?;
+        assert_eq!(built["image_built"]["reused"], reused, "{built}");
     }
     assert!(docker.containers()?.is_empty(), "no container stays");
     Ok(())
@@ -342,12 +261,12 @@ fn without_an_engine_images_are_built_and_pushed_and_run_elsewhere() -> anyhow::
         },
     )?;
     let breeze = yard.source("breeze")?;
-    let first = yard.lands(&breeze, "breeze", "1.0-alt1")?;
-    yard.all_done(first)?;
+    let first = yard.world.lands_spec(&breeze, "breeze", "1.0-alt1")?;
+    yard.world.jobs_are_done(first)?;
     assert_eq!(yard.runs(&podman, "web", "/usr/bin/breeze")?, "breeze 1.0-alt1");
     assert_eq!(yard.runs(&podman, "app", "/usr/bin/breeze")?, "breeze 1.0-alt1");
-    for row in yard.jobs_of(first)? {
-        let built = yard.job(row["id"].as_u64().context("a number")?)?["image_built"].clone();
+    for row in yard.world.jobs_of(first)? {
+        let built = yard.world.job(row["id"].as_u64().context("a number")?)?["image_built"].clone();
         assert_eq!(
             built["packages"],
             serde_json::json!(["breeze-1.0-alt1.noarch"]),
@@ -370,12 +289,12 @@ fn what_may_pass_is_tried_again_and_what_lasts_is_not() -> anyhow::Result<()> {
 
     // The registry is away, then comes back.
     yard.registry.stop();
-    let first = yard.lands(&gust, "gust", "1.0-alt1")?;
-    let id = yard.jobs_of(first)?[0]["id"].as_u64().context("a number")?;
-    let waiting = yard.reaches(id, "retrying")?;
+    let first = yard.world.lands_spec(&gust, "gust", "1.0-alt1")?;
+    let id = yard.world.jobs_of(first)?[0]["id"].as_u64().context("a number")?;
+    let waiting = yard.world.job_reaches(id, "retrying")?;
     assert!(waiting["attempts"][0]["trouble"].is_string(), "{waiting}");
     yard.registry.start_again()?;
-    let done = yard.reaches(id, "done")?;
+    let done = yard.world.job_reaches(id, "done")?;
     assert!(done["attempts"].as_array().is_some_and(|all| all.len() > 1), "{done}");
     assert!(yard.registry.tags("team/other")?.contains(&"latest".to_owned()));
 
@@ -383,18 +302,18 @@ fn what_may_pass_is_tried_again_and_what_lasts_is_not() -> anyhow::Result<()> {
     let dockerfile = yard.dockerfile("web");
     let good = std::fs::read_to_string(&dockerfile)?;
     std::fs::write(&dockerfile, format!("{good}RUN [\"/bin/busybox\", \"false\"]\n"))?;
-    let second = yard.lands(&breeze, "breeze", "1.0-alt1")?;
-    let rows = yard.jobs_of(second)?;
+    let second = yard.world.lands_spec(&breeze, "breeze", "1.0-alt1")?;
+    let rows = yard.world.jobs_of(second)?;
     let number = |about: &str| {
         rows.iter()
             .find(|row| row["about"] == about)
             .and_then(|row| row["id"].as_u64())
     };
     let (web, app) = (number("image web").context("web")?, number("image app").context("app")?);
-    let failed = yard.reaches(web, "failed")?;
+    let failed = yard.world.job_reaches(web, "failed")?;
     assert_eq!(failed["attempts"].as_array().map(Vec::len), Some(1), "{failed}");
     // What stands on it waits, and says for whom.
-    let kept = yard.job(app)?;
+    let kept = yard.world.job(app)?;
     assert_eq!(kept["state"], "waiting", "{kept}");
     assert!(
         kept["told"][0]
@@ -410,18 +329,21 @@ fn what_may_pass_is_tried_again_and_what_lasts_is_not() -> anyhow::Result<()> {
         .refused(&["not_yours"])?;
     std::fs::write(&dockerfile, &good)?;
     yard.world.ssh(&ALICE, &["job", "retry", &web_text])?.ok()?;
-    yard.reaches(web, "done")?;
-    yard.reaches(app, "done")?;
+    yard.world.job_reaches(web, "done")?;
+    yard.world.job_reaches(app, "done")?;
 
     // Given up, and taken up again.
     yard.registry.stop();
-    let third = yard.lands(&gust, "gust", "1.1-alt1")?;
-    let id = yard.jobs_of(third)?[0]["id"].as_u64().context("a number")?.to_string();
+    let third = yard.world.lands_spec(&gust, "gust", "1.1-alt1")?;
+    let id = yard.world.jobs_of(third)?[0]["id"]
+        .as_u64()
+        .context("a number")?
+        .to_string();
     yard.world.ssh(&ALICE, &["job", "cancel", &id])?.ok()?;
-    assert_eq!(yard.job(id.parse()?)?["state"], "cancelled");
+    assert_eq!(yard.world.job(id.parse()?)?["state"], "cancelled");
     yard.registry.start_again()?;
     yard.world.admin(&["job", "retry", &id])?.ok()?;
-    yard.reaches(id.parse()?, "done")?;
+    yard.world.job_reaches(id.parse()?, "done")?;
     let told = yard.world.admin(&["job", "show", &app_text])?.ok()?.out();
     assert!(told.contains("its base web is built again"), "{told}");
     Ok(())
@@ -452,7 +374,7 @@ fn killed_at_every_point_a_job_is_done_and_recorded_once() -> anyhow::Result<()>
             .json()?;
         let id = list[0]["id"].as_u64().with_context(|| format!("{point}: {list}"))?;
         assert_eq!(list.as_array().map(Vec::len), Some(at + 1), "{point}: one job a commit");
-        let done = yard.reaches(id, "done").with_context(|| point.to_owned())?;
+        let done = yard.world.job_reaches(id, "done").with_context(|| point.to_owned())?;
         let packages = serde_json::json!([format!("gust-{version}.noarch")]);
         assert_eq!(done["image_built"]["packages"], packages, "{point}");
         // What the killed one had built is taken as it is.

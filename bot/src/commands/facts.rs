@@ -89,6 +89,14 @@ impl Sources {
                     (image.name.clone(), repositories)
                 })
                 .collect(),
+            payloads: config
+                .payloads
+                .iter()
+                .map(|payload| {
+                    let repositories = payload.repositories(config).into_iter().cloned().collect();
+                    (payload.name.clone(), repositories)
+                })
+                .collect(),
             limits: Limits {
                 open_tasks_per_user: config.tasks.max_open_per_user,
                 subtasks_per_task: config.tasks.max_subtasks,

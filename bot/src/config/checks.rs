@@ -3,6 +3,7 @@
 mod builders;
 mod devices;
 mod images;
+mod payloads;
 mod update_server;
 
 use std::collections::HashSet;
@@ -41,6 +42,7 @@ pub(super) fn all(config: &Config, text: &str) -> Vec<Problem> {
     checker.repositories(config);
     checker.images(config);
     checker.devices(config);
+    checker.payloads(config);
     checker.problems.sort_by_key(|problem| (problem.line, problem.column));
     checker.problems
 }

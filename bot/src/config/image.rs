@@ -148,19 +148,12 @@ impl Image {
 
     /// The repositories that it installs from.
     pub fn repositories<'a>(&'a self, config: &'a Config) -> Vec<&'a RepositoryName> {
-        if self.repositories.is_empty() {
-            config.default_repository().into_iter().collect()
-        } else {
-            self.repositories.iter().collect()
-        }
+        config.those_or_default(&self.repositories)
     }
 
     /// The architecture that it is for; the configuration was checked.
     pub fn arch(&self, config: &Config) -> Option<ArchName> {
-        self.architecture.clone().or_else(|| {
-            let first = self.repositories(config).into_iter().next()?;
-            config.repository(first)?.architectures().into_iter().next()
-        })
+        config.arch_of(self.architecture.as_ref(), &self.repositories(config))
     }
 }
 
@@ -168,6 +161,23 @@ impl Config {
     /// The image of this name.
     pub fn image(&self, name: &ImageId) -> Option<&Image> {
         self.images.iter().find(|image| image.name == *name)
+    }
+
+    /// The repositories that something installs from: those that it names, or the default one.
+    pub(super) fn those_or_default<'a>(&'a self, named: &'a [RepositoryName]) -> Vec<&'a RepositoryName> {
+        if named.is_empty() {
+            self.default_repository().into_iter().collect()
+        } else {
+            named.iter().collect()
+        }
+    }
+
+    /// The architecture of what installs from these: the one that it names, or the first of the first.
+    pub(super) fn arch_of(&self, named: Option<&ArchName>, repositories: &[&RepositoryName]) -> Option<ArchName> {
+        named.cloned().or_else(|| {
+            let first = repositories.first()?;
+            self.repository(first)?.architectures().into_iter().next()
+        })
     }
 
     /// How a registry is reached, where something is said of it.

@@ -11,6 +11,7 @@ mod builder;
 mod checks;
 mod device;
 mod image;
+mod payload;
 mod repository;
 mod sections;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use build::{Build, SandboxKind};
 pub use builder::BuildHost;
 pub use device::{Device, Lab, Nightly};
 pub use image::{EngineChoice, Image, Jobs, Registry};
+pub use payload::{Payload, PayloadFile, PayloadPartition};
 pub use problem::{Problem, Problems};
 pub use repository::Repository;
 pub use sections::{Http, Server, Tasks};
@@ -75,6 +77,9 @@ pub struct Config {
     /// The container images that are kept up to date.
     #[serde(rename = "image", skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
+    /// The update payloads that are made of what lands.
+    #[serde(rename = "payload", skip_serializing_if = "Vec::is_empty")]
+    pub payloads: Vec<Payload>,
     /// The binary repositories that tasks can be for.
     #[serde(rename = "repository", skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<Repository>,

@@ -6,8 +6,8 @@ use windlass_hooks::settings::{Duration, Paths, Settings, Signing, Users};
 
 use super::problem::render;
 use super::{
-    Build, BuildHost, Config, Device, EngineChoice, Http, Image, Jobs, Lab, Nightly, Registry, Repository, UpdateOffer,
-    UpdateServer, strict,
+    Build, BuildHost, Config, Device, EngineChoice, Http, Image, Jobs, Lab, Nightly, Payload, PayloadFile,
+    PayloadPartition, Registry, Repository, UpdateOffer, UpdateServer, strict,
 };
 use crate::repository::rpmmd::Codec;
 
@@ -120,7 +120,7 @@ fn the_template_documents_every_key_with_its_default() {
     let uncommented: String = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) || rest.starts_with("[[") => {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) || rest.starts_with('[') => {
                 format!("{rest}\n")
             }
             _ => format!("{line}\n"),
@@ -238,6 +238,33 @@ fn the_template_documents_every_key_with_its_default() {
             build_args: std::collections::BTreeMap::new(),
             platform: Some("linux/amd64".into()),
         }],
+        payloads: vec![Payload {
+            name: "kiosk".parse().unwrap(),
+            board: "kiosk-x86".parse().unwrap(),
+            version: "{generation}.{number}".parse().unwrap(),
+            repositories: vec!["sisyphus".parse().unwrap()],
+            architecture: Some("x86_64".parse().unwrap()),
+            key: Some("/etc/windlass/payload.pem".into()),
+            zstd: false,
+            delta: false,
+            disk: false,
+            keep: 3,
+            rpm_database: "/usr/lib/sysimage/rpm".into(),
+            partitions: vec![PayloadPartition {
+                packages: vec!["hello".parse().unwrap()],
+                slack: Some("16MiB".parse().unwrap()),
+                files: vec![PayloadFile {
+                    path: "etc/lsb-release".to_owned(),
+                    content: "CHROMEOS_RELEASE_BOARD={board}\nCHROMEOS_RELEASE_VERSION={version}\n".to_owned(),
+                    mode: "644".to_owned(),
+                }],
+                ..partition("root")
+            }],
+            stateful: Some(PayloadPartition {
+                size: Some("64MiB".parse().unwrap()),
+                ..partition("stateful")
+            }),
+        }],
         ..Config::default()
     };
     assert_eq!(all, expected);
@@ -249,6 +276,19 @@ fn the_template_documents_every_key_with_its_default() {
     // What updates a device is a name there, and could be a table with settings of its own.
     has_not.retain(|key, _| !has.contains_key(key) && !key.starts_with("device.driver."));
     assert_eq!(has_not, std::collections::BTreeMap::default());
+}
+
+/// A partition of which only the name is known.
+fn partition(name: &str) -> PayloadPartition {
+    PayloadPartition {
+        name: name.parse().unwrap(),
+        source: None,
+        image: None,
+        packages: Vec::new(),
+        size: None,
+        slack: None,
+        files: Vec::new(),
+    }
 }
 
 #[test]
@@ -503,6 +543,115 @@ dockerfile = \"/srv/db/Dockerfile\"
         ("localhost/db:latest", None)
     );
     assert_eq!(db.repositories(&config)[0].as_str(), "sisyphus");
+}
+
+#[test]
+fn a_payload_says_what_it_is_made_of() {
+    let text = "\
+[[repository]]
+name = \"sisyphus\"
+architectures = [\"x86_64\", \"i586\"]
+
+[[payload]]
+name = \"kiosk\"
+board = \"kiosk-x86\"
+[[payload.partition]]
+name = \"root\"
+packages = [\"hello\", \"libc\"]
+[[payload.partition.file]]
+path = \"etc/lsb-release\"
+content = \"{board}\"
+[payload.stateful]
+name = \"stateful\"
+packages = [\"hello\"]
+size = \"16MiB\"
+";
+    let config = Config::parse(text, "windlass.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    let [kiosk] = config.payloads.as_slice() else { panic!() };
+    assert_eq!(kiosk.version.to_string(), "{generation}.{number}");
+    assert_eq!(kiosk.arch(&config).unwrap().as_str(), "x86_64");
+    assert_eq!(kiosk.repositories(&config)[0].as_str(), "sisyphus");
+    let packages: Vec<String> = kiosk.packages().iter().map(ToString::to_string).collect();
+    assert_eq!(packages, ["hello", "libc"]);
+    assert_eq!(kiosk.partitions[0].files[0].mode(), Some(0o644));
+    assert_eq!(kiosk.keep, 3);
+}
+
+#[test]
+fn payloads_are_checked_together_with_images_and_offers() {
+    let text = "\
+[[update_server.offer]]
+version = \"1\"
+payload = \"/srv/p\"
+board = \"eve\"
+
+[[repository]]
+name = \"sisyphus\"
+architectures = [\"x86_64\"]
+
+[[image]]
+name = \"web\"
+dockerfile = \"/srv/web/Dockerfile\"
+
+[[payload]]
+name = \"web\"
+board = \"eve\"
+key = \"payload.pem\"
+keep = 0
+repositories = [\"sysiphus\"]
+
+[[payload]]
+name = \"kiosk\"
+board = \"kiosk\"
+architecture = \"aarch64\"
+[[payload.partition]]
+name = \"root\"
+image = \"webb\"
+packages = [\"hello\"]
+size = \"1000B\"
+slack = \"1MiB\"
+[[payload.partition]]
+name = \"root\"
+[[payload.partition.file]]
+path = \"../etc/passwd\"
+content = \"\"
+mode = \"rwx\"
+[[payload.partition]]
+name = \"kernel\"
+source = \"vmlinuz\"
+slack = \"1MiB\"
+[[payload.partition]]
+name = \"empty\"
+";
+    let error = Config::parse(text, "windlass.toml".as_ref()).unwrap_err().to_string();
+    for said in [
+        "there is an image 'web', too",
+        "an [[update_server.offer]] is for the board 'eve' already",
+        "'key' is no absolute path: 'payload.pem'",
+        "'keep' is 0: nothing would be left",
+        "there is no repository 'sysiphus'\n",
+        "payload 'web' writes no partition",
+        "repository 'sisyphus' has no 'aarch64'",
+        "there is no image 'webb'\n",
+        "hint: did you mean 'web'?",
+        "partition 'root' is to hold several things",
+        "no file system has 1000",
+        "in whole blocks of 4KiB",
+        "'slack' is what a file system has beside what fits",
+        "there are two partitions 'root'",
+        "'../etc/passwd' is no file of a file system",
+        "'rwx' are no permissions",
+        "'source' is no absolute path: 'vmlinuz'",
+        "partition 'kernel' is the file as it is",
+        "nothing says what partition 'empty' holds",
+    ] {
+        assert!(error.contains(said), "{said} is not in\n{error}");
+    }
+    let template = text.replace("board = \"kiosk\"", "board = \"kiosk\"\nversion = \"1.0\"");
+    let error = Config::parse(&template, "windlass.toml".as_ref())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("'1.0' names no versions"), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! * [`payload`]: update payloads made, looked at, verified, applied
 //! * [`stateful`]: the archive of what stays over updates, which goes beside a payload
 //! * [`gpt`]: the partitions of a disk image
+//! * [`stock`]: the payloads that jobs made, found again
 //! * [`server`]: the update server: Omaha, files with ranges, events on record, one budget of bandwidth
 //! * [`ssh`], [`tunnel`]: the way to a device, and the way back
 //! * [`driver`]: what updates a device, behind one trait
@@ -17,4 +18,5 @@ pub mod payload;
 pub mod server;
 pub mod ssh;
 pub mod stateful;
+pub mod stock;
 pub mod tunnel;

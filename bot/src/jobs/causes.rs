@@ -1,4 +1,4 @@
-//! What a new generation causes: builds of the images that it makes stale. Looked up before `current` moves, on record with it.
+//! What a new generation causes: builds of the images and payloads that it makes stale. Looked up before `current` moves, on record with it.
 //!
 //! Which images there are is configured, which stands on which is read from their Dockerfiles as they are now, what changes is the
 //! difference of two generations. What an image holds is known to the world, at the moment of the record.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use windlass_core::escape::escaped;
 use windlass_core::event::Event;
-use windlass_core::id::{ArchName, Generation, ImageId};
+use windlass_core::id::{ArchName, Generation, ImageId, PackageName, RepositoryName};
 use windlass_core::image::dockerfile::{Arguments, Platform};
 use windlass_core::image::{Dockerfile, ImageName};
 use windlass_core::job::{Moved, Product, ProductFacts, changes, queue, stale};
@@ -18,7 +18,7 @@ use windlass_core::repository::{Content, Index, closure};
 use windlass_core::rpm::{Dependency, Requirement};
 use windlass_core::world::World;
 
-use crate::config::{Config, Image};
+use crate::config::{Config, Image, Payload};
 use crate::repository::Repository;
 
 /// The most that is read of a Dockerfile.
@@ -51,49 +51,73 @@ impl Causes {
         after: &Content,
         generation: Generation,
     ) -> Option<Consequences> {
-        let concerned = |image: &&Image| image.repositories(&self.config).contains(&repository.name());
-        let first = self.config.images.iter().find(concerned)?;
+        let products = self.products();
+        let concerned = |product: &Declared<'_>| product.repositories.contains(&repository.name());
+        let first = products.iter().find(|product| concerned(product))?;
         let changes = changes(before, after);
         if changes.values().all(BTreeMap::is_empty) {
             return None;
         }
-        tracing::debug!(image = %first.name, "a generation is looked at for what it makes stale");
+        tracing::debug!(what = %first.product.subject(), "a generation is looked at for what it makes stale");
         let bases = match repository.bases() {
             Ok(bases) => bases.indexes(),
             Err(error) => {
                 let name = repository.name();
-                tracing::warn!(repository = %name, %error, "what images would hold is told without base repositories: {error}");
+                tracing::warn!(repository = %name, %error, "what images and payloads would hold is told without base repositories: {error}");
                 BTreeMap::new()
             }
         };
-        let names = self.names();
-        let images = self.config.images.iter().filter_map(|image| {
-            let arch = image.arch(&self.config)?;
+        let facts = products.into_iter().filter_map(|product| {
+            let arch = product.arch.clone()?;
             let is_touched = changes.get(&arch).is_some_and(|changes| !changes.is_empty());
-            let (before, after) = if is_touched && concerned(&image) {
+            let (before, after) = if is_touched && concerned(&product) {
                 let foreign = bases.get(&arch).map_or(&[][..], Vec::as_slice);
-                (held(image, before, foreign, &arch), held(image, after, foreign, &arch))
+                let held = |content| held(&product.roots, content, foreign, &arch);
+                (held(before), held(after))
             } else {
                 (None, None)
             };
             Some(ProductFacts {
-                product: Product::Image(image.name.clone()),
-                repositories: image.repositories(&self.config).into_iter().cloned().collect(),
+                repositories: product.repositories.into_iter().cloned().collect(),
+                packages: product.roots.concat().iter().map(ToString::to_string).collect(),
+                product: product.product,
                 arch,
-                packages: image.packages.iter().map(ToString::to_string).collect(),
-                bases: bases_of(image, &names),
+                bases: product.bases,
                 before,
                 after,
             })
         });
         Some(Consequences {
-            products: images.collect(),
+            products: facts.collect(),
             moved: Moved {
                 repository: repository.name().clone(),
                 generation,
                 changes,
             },
         })
+    }
+
+    /// Everything that is configured to be made of packages.
+    fn products(&self) -> Vec<Declared<'_>> {
+        let names = self.names();
+        let images = self.config.images.iter().map(|one| Declared {
+            product: Product::Image(one.name.clone()),
+            repositories: one.repositories(&self.config),
+            arch: one.arch(&self.config),
+            roots: vec![one.packages.clone()],
+            bases: bases_of(one, &names),
+        });
+        let payloads = self.config.payloads.iter().map(|one: &Payload| Declared {
+            product: Product::Payload(one.name.clone()),
+            repositories: one.repositories(&self.config),
+            arch: one.arch(&self.config),
+            roots: one
+                .all_partitions()
+                .map(|partition| partition.packages.clone())
+                .collect(),
+            bases: one.images(),
+        });
+        images.chain(payloads).collect()
     }
 
     /// The configured images by their names in full.
@@ -114,21 +138,39 @@ impl Consequences {
     }
 }
 
-/// What the packages that an image declares would bring with them; nothing where they cannot be installed together, or where it
+/// What the configuration says of an image or a payload.
+struct Declared<'a> {
+    product: Product,
+    repositories: Vec<&'a RepositoryName>,
+    arch: Option<ArchName>,
+    /// The packages that are installed together, of each file system by itself.
+    roots: Vec<Vec<PackageName>>,
+    bases: Vec<ImageId>,
+}
+
+/// What the packages that something declares would bring with them; nothing where they cannot be installed together, or where it
 /// declares none.
-fn held(image: &Image, content: &Content, foreign: &[Arc<Index>], arch: &ArchName) -> Option<BTreeSet<String>> {
-    if image.packages.is_empty() {
-        return None;
-    }
+fn held(
+    roots: &[Vec<PackageName>],
+    content: &Content,
+    foreign: &[Arc<Index>],
+    arch: &ArchName,
+) -> Option<BTreeSet<String>> {
     let own = content.arches.get(arch)?;
     let indexes: Vec<&Index> = std::iter::once(own).chain(foreign.iter().map(AsRef::as_ref)).collect();
-    let wanted: Vec<Requirement> = image
-        .packages
-        .iter()
-        .map(|package| Requirement::Plain(Dependency::any(package.as_str())))
-        .collect();
-    let chosen = closure(&indexes, arch, &wanted).ok()?;
-    Some(chosen.iter().map(|package| package.nevra()).collect())
+    let mut all: Option<BTreeSet<String>> = None;
+    for packages in roots.iter().filter(|packages| !packages.is_empty()) {
+        let chosen = closure(&indexes, arch, &requirements(packages)).ok()?;
+        all.get_or_insert_default()
+            .extend(chosen.iter().map(|package| package.nevra()));
+    }
+    all
+}
+
+/// That packages are to be there, in whatever version.
+pub(super) fn requirements(packages: &[PackageName]) -> Vec<Requirement> {
+    let any = |package: &PackageName| Requirement::Plain(Dependency::any(package.as_str()));
+    packages.iter().map(any).collect()
 }
 
 /// The configured images that one stands on. What is wrong with its Dockerfile its build will tell.

@@ -5,23 +5,24 @@
 
 use std::collections::BTreeMap;
 use std::io::Seek as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use windlass_core::id::TaskId;
+use windlass_core::id::{JobId, TaskId};
 use windlass_core::image::{ImageName, label};
 use windlass_core::job::{BuiltImage, ImageBuild, JobResult};
 use windlass_core::task::Action;
 
+use super::logs::Log;
 use super::packages;
-use super::pinned::Pinned;
+use super::pinned::{Pinned, Wish};
 use super::place::{self, Place};
 use super::runner::{JobRunner, Order};
 use super::{Trouble, statements};
 use crate::config::Image;
 use crate::crash;
 use crate::images::build::{self, BuildError, BuildRequest, Built, Session, Stock};
-use crate::images::engine::{Engine, EngineError, RunOrder};
+use crate::images::engine::{Container, Engine, EngineError, RunOrder};
 use crate::images::logins::Logins;
 use crate::images::registry::Registry;
 use crate::images::sbom::Package;
@@ -38,22 +39,11 @@ pub(super) struct Surroundings<'a> {
     pub(super) build: &'a ImageBuild,
 }
 
-/// The log of an attempt, which several may write to.
-type Log = Arc<Mutex<StageLog>>;
-
-fn say(log: &Log, line: &str) {
-    log.lock().unwrap_or_else(PoisonError::into_inner).line(line);
-}
-
 /// Builds an image, pushes it, and says what it is.
 pub(super) async fn make(around: &Surroundings<'_>, log: StageLog, stop: Stopping) -> Result<JobResult, Trouble> {
-    let log: Log = Arc::new(Mutex::new(log));
+    let log = Log::new(log);
     let made = Box::pin(make_said(around, &log, stop)).await;
-    match &made {
-        Ok(result) => say(&log, &result.to_string()),
-        Err(trouble) => trouble.message.lines().for_each(|line| say(&log, line)),
-    }
-    made
+    log.end(made)
 }
 
 async fn make_said(around: &Surroundings<'_>, log: &Log, mut stop: Stopping) -> Result<JobResult, Trouble> {
@@ -63,9 +53,15 @@ async fn make_said(around: &Surroundings<'_>, log: &Log, mut stop: Stopping) -> 
         .image(&order.image)
         .ok_or_else(|| Trouble::lasting(format!("image {} is not configured any more", order.image)))?;
     for reason in around.order.kind.reasons() {
-        say(log, &format!("because: {reason}"));
+        log.say(&format!("because: {reason}"));
     }
-    let pinned = Pinned::of(config, &around.runner.repositories, image)?;
+    let wish = Wish {
+        what: format!("image {}", image.name),
+        arch: image.arch(config),
+        packages: image.packages.clone(),
+        from: image.repositories(config),
+    };
+    let pinned = Pinned::of(config, &around.runner.repositories, wish)?;
     let name = ImageName::local(&image.reference()).map_err(|error| Trouble::lasting(error.to_string()))?;
     let Place { stock, no_engine } = place::place(around.runner, image).await?;
     let logins = place::logins(around.runner, image)?;
@@ -86,7 +82,7 @@ async fn make_said(around: &Surroundings<'_>, log: &Log, mut stop: Stopping) -> 
     crash::point("job.built");
     let looking = Box::pin(installed(around, &stock, &name, &id));
     let installed = unless_stopped(&mut stop, looking).await?;
-    say(log, &format!("its package database holds {} packages", installed.len()));
+    log.say(&format!("its package database holds {} packages", installed.len()));
     let mut result = BuiltImage {
         name: name.to_string(),
         digest: id,
@@ -159,8 +155,8 @@ fn request(around: &Surroundings<'_>, image: &Image, name: &ImageName, pinned: &
 }
 
 fn session(runner: &JobRunner, stock: Stock, logins: Logins, log: &Log, stop: Stopping) -> Session {
-    let to = Arc::clone(log);
-    let talk = Arc::new(Mutex::new(move |line: &str| say(&to, line)));
+    let to = log.clone();
+    let talk = Arc::new(Mutex::new(move |line: &str| to.say(line)));
     let state = runner.paths.state().join("images");
     let mut session = Session::new(stock, talk, stop);
     session.digests = Some(state.join("digests"));
@@ -222,13 +218,7 @@ async fn of_engine(
     id: &str,
     into: &std::path::Path,
 ) -> Result<(), Trouble> {
-    let mut order = RunOrder::new(id, ["/windlass-never-starts-this"]);
-    order.network = Some("none".to_owned());
-    order.labels = BTreeMap::from([
-        (label::INSTANCE.to_owned(), format!("job-{}", around.order.id)),
-        (label::OWNER.to_owned(), rustix::process::getuid().as_raw().to_string()),
-    ]);
-    let container = engine.create(&order).await.map_err(|error| of_error(&error))?;
+    let container = container(around.order.id, engine, id).await?;
     let copied = async {
         for place in packages::PLACES {
             let mut archive = tempfile::tempfile().map_err(|error| Trouble::transient(error.to_string()))?;
@@ -252,7 +242,18 @@ async fn of_engine(
     removed.map_err(|error| of_error(&error))
 }
 
-fn of_error(error: &EngineError) -> Trouble {
+/// A container of an image that is never started: only to copy out of it.
+pub(super) async fn container(job: JobId, engine: &Engine, id: &str) -> Result<Container, Trouble> {
+    let mut order = RunOrder::new(id, ["/windlass-never-starts-this"]);
+    order.network = Some("none".to_owned());
+    order.labels = BTreeMap::from([
+        (label::INSTANCE.to_owned(), format!("job-{job}")),
+        (label::OWNER.to_owned(), rustix::process::getuid().as_raw().to_string()),
+    ]);
+    engine.create(&order).await.map_err(|error| of_error(&error))
+}
+
+pub(super) fn of_error(error: &EngineError) -> Trouble {
     Trouble::of(error, error.is_transient())
 }
 
@@ -268,7 +269,7 @@ async fn push(
     let of_registry = |error: crate::images::registry::RegistryError| Trouble::of(&error, error.is_transient());
     match stock {
         Stock::Engine(engine) => {
-            let mut talk = |line: &str| say(log, line);
+            let mut talk = |line: &str| log.say(line);
             let digest = engine
                 .push(&name.to_string(), logins, &mut talk, &mut stop)
                 .await

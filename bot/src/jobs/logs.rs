@@ -2,13 +2,40 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use windlass_core::id::JobId;
+use windlass_core::job::JobResult;
 
+use super::Trouble;
 use crate::stages::StageLog;
 
 /// How many attempts' logs of one job are kept.
 const KEPT: u32 = 5;
+
+/// The log of an attempt, which several may write to. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Log(Arc<Mutex<StageLog>>);
+
+impl Log {
+    pub(super) fn new(log: StageLog) -> Self {
+        Self(Arc::new(Mutex::new(log)))
+    }
+
+    /// Adds a line.
+    pub(super) fn say(&self, line: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).line(line);
+    }
+
+    /// Says how the attempt ended, and hands that on.
+    pub(super) fn end(&self, ended: Result<JobResult, Trouble>) -> Result<JobResult, Trouble> {
+        match &ended {
+            Ok(result) => self.say(&result.to_string()),
+            Err(trouble) => trouble.message.lines().for_each(|line| self.say(line)),
+        }
+        ended
+    }
+}
 
 /// Where the logs are.
 #[derive(Debug, Clone)]

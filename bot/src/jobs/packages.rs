@@ -76,15 +76,7 @@ pub(super) fn unpack_layers(layers: &[(PathBuf, String)], into: &Path) -> Result
     let mut left = LARGEST;
     let mut files = 0;
     for (blob, media_type) in layers {
-        let file = io::BufReader::new(File::open(blob)?);
-        let tar: Box<dyn Read> = if media_type.ends_with("zstd") {
-            Box::new(zstd::Decoder::with_buffer(file)?)
-        } else if media_type.ends_with("gzip") {
-            Box::new(flate2::bufread::MultiGzDecoder::new(file))
-        } else {
-            Box::new(file)
-        };
-        for entry in tar::Archive::new(tar).entries()? {
+        for entry in tar::Archive::new(open_layer(blob, media_type)?).entries()? {
             let mut entry = entry?;
             let path = entry.path()?.into_owned();
             let Some(path) = below(&path) else { continue };
@@ -110,8 +102,20 @@ pub(super) fn unpack_layers(layers: &[(PathBuf, String)], into: &Path) -> Result
     Ok(())
 }
 
+/// Opens a layer's archive, however it is compressed.
+pub(super) fn open_layer(blob: &Path, media_type: &str) -> io::Result<Box<dyn Read>> {
+    let file = io::BufReader::new(File::open(blob)?);
+    Ok(if media_type.ends_with("zstd") {
+        Box::new(zstd::Decoder::with_buffer(file)?)
+    } else if media_type.ends_with("gzip") {
+        Box::new(flate2::bufread::MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    })
+}
+
 /// A path of a layer, from its root; `None` for one that leads out of it.
-fn below(path: &Path) -> Option<PathBuf> {
+pub(super) fn below(path: &Path) -> Option<PathBuf> {
     let mut parts = PathBuf::new();
     for part in path.components() {
         match part {

@@ -17,17 +17,18 @@ use windlass_core::device::lab::{Due, NightlyEvent, due};
 use windlass_core::event::Event;
 use windlass_core::id::{JobId, NightlyName, TaskId};
 use windlass_core::job::{
-    Action, Canceller, Floor, Job, JobEvent, JobKind, JobResult, JobState, Policy, Subject, plan,
+    Action, Canceller, Floor, Job, JobEvent, JobKind, JobResult, JobState, MadePayload, Policy, Subject, plan,
 };
 use windlass_hooks::settings::Paths;
 
-use super::image::{self, Surroundings};
-use super::{JobLogs, Trouble, flash};
+use super::{JobLogs, Trouble, flash, image, payload};
 use crate::config::Config;
 use crate::crash;
-use crate::devices::server::Budget;
+use crate::devices::server::{Budget, Offers};
+use crate::devices::stock::Stock;
 use crate::journal::JournalError;
 use crate::repository::Repositories;
+use crate::sandbox::Builder;
 use crate::stop::{self, Stop, Stopping};
 use crate::writer::{Handle, State, WriterError};
 
@@ -53,6 +54,10 @@ pub struct JobRunner {
     pub repositories: Arc<Repositories>,
     /// How fast devices are sent to that are flashed, all together.
     pub budget: Budget,
+    /// What makes file systems of packages.
+    pub builder: Builder,
+    /// What lab devices are offered: every payload that is made, as soon as it is on record.
+    pub offers: Offers,
 }
 
 /// A job that is to be worked on.
@@ -163,7 +168,13 @@ impl JobRunner {
                 .call(move |state| record(state, (id, attempt), &result, (policy, &lab)))
                 .await?;
             crash::point("job.recorded");
-            desk.unrecorded.pop();
+            if let Some(Ended {
+                result: Ok(JobResult::Payload(made)),
+                ..
+            }) = desk.unrecorded.pop()
+            {
+                self.offer(made);
+            }
             if desk.alive.get(&id).is_some_and(|alive| alive.attempt == attempt) {
                 desk.alive.remove(&id);
             }
@@ -241,17 +252,15 @@ impl JobRunner {
         let working = async {
             match &order.kind {
                 JobKind::ImageBuild(build) => {
-                    let surroundings = Surroundings {
-                        runner: self,
-                        order,
-                        build,
-                    };
+                    let runner = self;
+                    let surroundings = image::Surroundings { runner, order, build };
                     image::make(&surroundings, log, stopping).await
                 }
-                JobKind::PayloadBuild(build) => Err(Trouble::lasting(format!(
-                    "payload {} is not configured any more",
-                    build.payload
-                ))),
+                JobKind::PayloadBuild(build) => {
+                    let runner = self;
+                    let surroundings = payload::Surroundings { runner, order, build };
+                    payload::make(&surroundings, log, stopping).await
+                }
                 JobKind::Flash(job) => flash::make(self, order, job, log, stopping).await,
             }
         };
@@ -259,6 +268,15 @@ impl JobRunner {
         tokio::time::timeout(limit.std() + grace, working)
             .await
             .unwrap_or_else(late)
+    }
+
+    /// Offers a payload that was made. Reading it takes a while: nobody waits for it.
+    fn offer(&self, made: Box<MadePayload>) {
+        if self.config.update_server.listen.is_none() {
+            return;
+        }
+        let (stock, offers) = (Stock::below(&self.paths.state()), self.offers.clone());
+        tokio::task::spawn_blocking(move || offers.put_newest(&stock, &made.board));
     }
 
     /// Says that those who work are alive.

@@ -155,6 +155,14 @@ impl Builder {
         Ok((host, target))
     }
 
+    /// The same on this machine, in bubblewrap, wherever packages are built.
+    pub(crate) fn here(&self) -> Self {
+        Self {
+            pool: None,
+            ..self.clone()
+        }
+    }
+
     /// Starts a sandbox; where builds run in containers, as soon as an engine has room for it.
     pub(crate) fn start(
         &self,

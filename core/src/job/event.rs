@@ -173,7 +173,6 @@ pub struct MadePayload {
     /// Its bytes.
     pub size: u64,
     /// Whether this version was there already, so that nothing was made.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub reused: bool,
     /// The archive of the stateful partition, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -227,11 +226,6 @@ pub struct MadeDelta {
     /// Its own digest and size.
     #[serde(flatten)]
     pub file: MadeFile,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
-fn is_false(flag: &bool) -> bool {
-    !*flag
 }
 
 impl fmt::Display for JobResult {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path};
 
 use windlass_core::escape::escaped;
-use windlass_core::id::RepositoryName;
+use windlass_core::id::{ArchName, RepositoryName};
 use windlass_core::refusal::nearest;
 
 use super::super::image::Image;
@@ -50,8 +50,20 @@ fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|b| is_word(b) || b"._-".contains(&b))
 }
 
-fn is_clean(path: &Path) -> bool {
+pub(super) fn is_clean(path: &Path) -> bool {
     path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
+}
+
+/// What something says of where it installs from.
+pub(super) struct Sources<'a> {
+    /// The section, and its number.
+    pub(super) section: &'static str,
+    pub(super) number: &'a str,
+    pub(super) name: &'a str,
+    /// The repositories that it names, and those that follow.
+    pub(super) named: &'a [RepositoryName],
+    pub(super) found: &'a [&'a RepositoryName],
+    pub(super) architecture: Option<&'a ArchName>,
 }
 
 impl Checker<'_> {
@@ -66,7 +78,15 @@ impl Checker<'_> {
                 self.wrong(&["image", &number, "name"], message, "");
             }
             self.image(&number, image);
-            self.sources_of(&number, image, config);
+            let sources = Sources {
+                section: "image",
+                number: &number,
+                name: image.name.as_str(),
+                named: &image.repositories,
+                found: &image.repositories(config),
+                architecture: image.architecture.as_ref(),
+            };
+            self.sources_of(&sources, config);
         }
     }
 
@@ -131,11 +151,12 @@ impl Checker<'_> {
     }
 
     /// The repositories that it installs from, and the architecture that it takes of them.
-    fn sources_of(&mut self, number: &str, image: &Image, config: &Config) {
+    pub(super) fn sources_of(&mut self, sources: &Sources<'_>, config: &Config) {
+        let Sources { section, number, .. } = *sources;
         let known: Vec<&str> = config.repositories.iter().map(|one| one.name.as_str()).collect();
         let mut seen: HashSet<&RepositoryName> = HashSet::new();
-        for (index, name) in image.repositories.iter().enumerate() {
-            let place = ["image", number, "repositories", &index.to_string()];
+        for (index, name) in sources.named.iter().enumerate() {
+            let place = [section, number, "repositories", &index.to_string()];
             if config.repository(name).is_none() {
                 let hint = nearest(name.as_str(), &known).map_or_else(
                     || format!("there are: {}", known.join(", ")),
@@ -146,23 +167,22 @@ impl Checker<'_> {
                 self.wrong(&place, format!("'{name}' stands twice in 'repositories'"), "");
             }
         }
-        let sources = image.repositories(config);
-        if sources.is_empty() {
+        if sources.found.is_empty() {
             self.wrong(
-                &["image", number, "name"],
-                format!("image '{}' installs from no repository", image.name),
+                &[section, number, "name"],
+                format!("{section} '{}' installs from no repository", sources.name),
                 "repositories = [\"NAME\"]",
             );
         }
-        let Some(arch) = &image.architecture else { return };
-        for source in sources {
+        let Some(arch) = sources.architecture else { return };
+        for source in sources.found {
             let Some(repository) = config.repository(source) else {
                 continue;
             };
             if !repository.architectures().contains(arch) {
                 let arches = repository.architectures.join(", ");
                 self.wrong(
-                    &["image", number, "architecture"],
+                    &[section, number, "architecture"],
                     format!("repository '{source}' has no '{arch}'"),
                     &format!("it has: {arches}"),
                 );
