@@ -83,6 +83,44 @@ fn what_is_in_the_way_of_a_flash_is_told_and_does_no_harm() -> anyhow::Result<()
     assert!(outcome(&told, "why").contains("the tunnel is refused"), "{ran}");
     world.machine.says("killall nc")?;
 
+    // An updater that is at something: it asks a server that never answers.
+    world.machine.says(&format!(
+        "(sleep 500 | nc -l -p {port} >/dev/null 2>&1 &); sleep 1; \
+         update_engine_client --check_for_update --omaha_url=http://127.0.0.1:{port}/update >/dev/null 2>&1"
+    ))?;
+    let ran = world.flash_with(&next)?.run()?.exits(1)?;
+    let told = record(&ran)?;
+    assert_eq!(
+        (outcome(&told, "step"), outcome(&told, "fault")),
+        ("look", "infrastructure"),
+        "{ran}"
+    );
+    assert!(
+        outcome(&told, "why").contains("UPDATE_STATUS_CHECKING_FOR_UPDATE"),
+        "{ran}"
+    );
+    assert_eq!(told["outcome"]["device_works"], true);
+    world.machine.says("killall nc")?;
+    at_rest(&world)?;
+
+    // No room on the device.
+    let huge = System {
+        size_mib: 64,
+        ..System::version("2.0.0")
+    };
+    let ran = world.flash_with(&huge)?.run()?.exits(1)?;
+    let told = record(&ran)?;
+    assert_eq!(
+        (outcome(&told, "step"), outcome(&told, "fault")),
+        ("install", "product"),
+        "{ran}"
+    );
+    assert!(outcome(&told, "why").contains("kNotEnoughSpace"), "{ran}");
+    assert!(
+        std::fs::read_to_string(text(&told, "update_log"))?.contains("and the slot"),
+        "the updater's own log is kept"
+    );
+
     world.is_left_well("A", "1.0.0")
 }
 
@@ -139,10 +177,7 @@ fn a_flash_that_is_cut_off_leaves_the_old_system() -> anyhow::Result<()> {
     assert!(last.is_some_and(|why| why.contains("cut off")), "{records:?}");
 
     // The machine's power goes in mid-write, and comes back by the power command.
-    wait::until_within(LIMIT, "the updater's rest", || {
-        let status = world.machine.run("update_engine_client --status")?.out();
-        Ok(status.contains("UPDATE_STATUS_IDLE").then_some(()))
-    })?;
+    at_rest(&world)?;
     let (command, marker) = power(&world)?;
     let running = downloading(&world, &["--power-command", &command])?;
     world.machine.power_off();
@@ -227,6 +262,14 @@ fn script(world: &World, name: &str, line: &str) -> anyhow::Result<String> {
     std::fs::write(&program, format!("#!/bin/sh\n{line}\n"))?;
     Cmd::new("chmod").arg("755").arg(&program).run()?.ok()?;
     Ok(program.display().to_string())
+}
+
+/// Waits until the machine's updater does nothing.
+fn at_rest(world: &World) -> anyhow::Result<()> {
+    wait::until_within(LIMIT, "the updater's rest", || {
+        let status = world.machine.run("update_engine_client --status")?.out();
+        Ok(status.contains("UPDATE_STATUS_IDLE").then_some(()))
+    })
 }
 
 /// The tunnels that lead back from the machine.
