@@ -10,6 +10,7 @@ mod crash;
 mod door;
 mod follow;
 mod journal;
+mod lab;
 mod pushes;
 mod spool;
 mod users;
