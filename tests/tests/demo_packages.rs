@@ -8,6 +8,7 @@ use windlass_tests::process::Cmd;
 #[case("libwind")]
 #[case("windgauge")]
 #[case("windvane")]
+#[case("windsock")]
 fn each_version_is_what_its_folder_says(#[case] package: &str) -> anyhow::Result<()> {
     let readme = include_str!("../../templates/demo/README.md");
     let versions = demo::versions(package)?;

@@ -60,11 +60,23 @@ pub(crate) const DEMO: [Needed; 13] = [
     program("dnf", "dnf"),
 ];
 
-/// What the tests run beside it: other clients, the tools whose answers ours are held against, container engines and a registry,
-/// virtual machines and other updaters.
+/// What virtual machines need, which stand for lab devices; their kernel is fetched when it is first asked for, and not installed.
+pub(crate) const MACHINES: [Needed; 8] = [
+    program("busybox", "busybox-static"),
+    program("qemu-system-x86_64", "qemu-system-x86"),
+    program("dropbear", "dropbear-bin"),
+    program("dropbearkey", "dropbear-bin"),
+    program("cpio", "cpio"),
+    program("modprobe", "kmod"),
+    program("sgdisk", "gdisk"),
+    program("mkfs.ext4", "e2fsprogs"),
+];
+
+/// What the tests run beside both: other clients, the tools whose answers ours are held against, container engines and a registry,
+/// other updaters.
 ///
 /// Not dnf-plugins-core: Debian's cannot stand beside zypper, and the test that wants its `repoclosure` unpacks it by itself.
-pub(crate) const TESTS: [Needed; 26] = [
+pub(crate) const TESTS: [Needed; 18] = [
     program("createrepo_c", "createrepo-c"),
     program("zypper", "zypper"),
     program("installcheck", "libsolv-tools"),
@@ -81,16 +93,7 @@ pub(crate) const TESTS: [Needed; 26] = [
     // Signatures and readers of payloads.
     program("openssl", "openssl"),
     program("python3", "python3"),
-    // Images of tests hold nothing else.
-    program("busybox", "busybox-static"),
-    // Virtual machines; their kernel is fetched by the tests themselves, and not installed.
-    program("qemu-system-x86_64", "qemu-system-x86"),
-    program("dropbear", "dropbear-bin"),
-    program("dropbearkey", "dropbear-bin"),
-    program("cpio", "cpio"),
-    program("modprobe", "kmod"),
-    program("sgdisk", "gdisk"),
-    program("mkfs.ext4", "e2fsprogs"),
+    // Other updaters.
     program("rauc", "rauc"),
     program("dbus-daemon", "dbus-daemon"),
     program("swupdate", "swupdate"),

@@ -12,6 +12,7 @@
 pub mod boards;
 pub mod disk;
 pub mod machine;
+pub mod package;
 pub mod parts;
 mod qmp;
 pub mod rauc;

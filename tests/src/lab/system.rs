@@ -142,7 +142,7 @@ impl System {
         Ok(short(digest))
     }
 
-    fn tree(&self) -> anyhow::Result<Tree> {
+    pub(super) fn tree(&self) -> anyhow::Result<Tree> {
         let tree = Tree::with_folders(&[
             "dev",
             "proc",
@@ -190,12 +190,7 @@ impl System {
         if self.ballast_mib > 0 {
             tree.write("usr/share/ballast", ballast(self.ballast_mib))?;
         }
-        let files = Cmd::new("find")
-            .args([".", "-type", "f", "-exec", "sha256sum", "{}", "+"])
-            .dir(tree.path())
-            .run()?
-            .ok()?;
-        tree.write("etc/manifest.sha256", files.stdout)?;
+        tree.write_manifest()?;
         Ok(tree)
     }
 }

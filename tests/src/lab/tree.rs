@@ -47,6 +47,19 @@ impl Tree {
         Ok(())
     }
 
+    /// What the boot selector compares a system with: the digests of all its files.
+    pub(super) fn write_manifest(&self) -> anyhow::Result<()> {
+        let manifest = "etc/manifest.sha256";
+        // Of the same tree before.
+        let _ = std::fs::remove_file(self.at(manifest));
+        let digests = Cmd::new("find")
+            .args([".", "-type", "f", "-exec", "sha256sum", "{}", "+"])
+            .dir(self.path())
+            .run()?
+            .ok()?;
+        self.write(manifest, digests.stdout)
+    }
+
     /// Busybox in `/bin`, under all of its names.
     pub(super) fn add_busybox(&self) -> anyhow::Result<()> {
         let busybox = find("busybox").context("there is no busybox\n\nhint: apt-get install busybox-static")?;

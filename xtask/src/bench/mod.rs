@@ -109,13 +109,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Hooks(args) => hooks(args),
         What::Pipeline(args) => {
-            packages::ensure(packages::DEMO.iter().chain(&packages::TESTS), args.yes)?;
+            packages::ensure(
+                packages::DEMO.iter().chain(&packages::MACHINES).chain(&packages::TESTS),
+                args.yes,
+            )?;
             let mut figures = Figures::default();
             pipeline::measure(release()?, args.runs, &mut figures)?;
             tell(&figures, args.json)
         }
         What::Images(args) => {
-            packages::ensure(&packages::TESTS, args.yes)?;
+            packages::ensure(packages::MACHINES.iter().chain(&packages::TESTS), args.yes)?;
             let mut figures = Figures::default();
             images::measure(args, &release()?, &mut figures)?;
             tell(&figures, args.json)

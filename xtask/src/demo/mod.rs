@@ -4,6 +4,7 @@
 //! goes at the end unless it is to stay.
 
 mod client;
+mod devices;
 mod image;
 mod interrupt;
 mod place;
@@ -23,15 +24,20 @@ use crate::{packages, process, say};
 
 /// Arguments of `cargo xtask demo`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag each")]
 #[command(after_help = "\
 Examples:
   cargo xtask demo                          in a temporary folder, which is removed at the end
+  cargo xtask demo --devices                what lands goes to two lab devices (virtual machines)
   cargo xtask demo --dir /tmp/w --keep      leaves everything there, to go on by hand
   cargo xtask demo --json | jq -r '.commands[] | \"\\(.who)$ \\(.command)\"'")]
 pub(crate) struct Args {
     /// Where everything lies; the path must be short, sockets lie below it [default: a temporary folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Show lab devices in place of the main job: what lands is flashed, proven, or rolled back
+    #[arg(long)]
+    devices: bool,
     /// Leave everything there at the end
     #[arg(long)]
     keep: bool,
@@ -46,7 +52,7 @@ pub(crate) struct Args {
 type StepOf = fn(&mut Place) -> anyhow::Result<()>;
 
 /// The steps, in order.
-const STEPS: [StepOf; 11] = [
+const STEPS: [StepOf; 12] = [
     server::set_up,
     server::people,
     tasks::library,
@@ -58,11 +64,28 @@ const STEPS: [StepOf; 11] = [
     tasks::approval,
     image::follows,
     client::install,
+    server::record,
+];
+
+/// The steps with lab devices.
+const DEVICES: [StepOf; 6] = [
+    devices::machines,
+    devices::server,
+    server::people,
+    devices::good,
+    devices::bad,
+    devices::mended,
 ];
 
 /// Plays it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    packages::ensure(&packages::DEMO, args.yes)?;
+    let steps: &[StepOf] = if args.devices {
+        packages::ensure(packages::DEMO.iter().chain(&packages::MACHINES), args.yes)?;
+        &DEVICES
+    } else {
+        packages::ensure(&packages::DEMO, args.yes)?;
+        &STEPS
+    };
     // There are no examples; but with them cargo gives the libraries the features that the tests need, and the tests that follow
     // one day compile none of them again.
     let mut build = std::process::Command::new("cargo");
@@ -72,8 +95,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let (dir, temporary) = folder(args)?;
     interrupt::watch()?;
-    let mut place = Place::make(&dir, Show::new(STEPS.len() + 1, args.json))?;
-    let played = play(&mut place);
+    let mut place = Place::make(&dir, Show::new(steps.len(), args.json))?;
+    let played = steps.iter().try_for_each(|step| step(&mut place));
     let seconds = place.show.elapsed().as_secs_f64();
     let (json, kept) = (args.json, args.keep || played.is_err());
     place.show.end();
@@ -90,7 +113,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let dir = temporary.map_or(dir, tempfile::TempDir::keep);
         played.inspect_err(|_| say::talk(left_behind(&dir)))?;
         if !json {
-            say::data(ending(seconds));
+            say::data(ending(args.devices, seconds));
         }
         say::talk(left_behind(&dir));
     } else {
@@ -98,7 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Place::remove(&dir)?;
         }
         if !json {
-            say::data(ending(seconds));
+            say::data(ending(args.devices, seconds));
             say::data("\nTo look around in all this afterwards:  cargo xtask demo --dir /tmp/w --keep");
         }
     }
@@ -106,17 +129,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn play(place: &mut Place) -> anyhow::Result<()> {
-    for step in STEPS {
-        step(place)?;
-    }
-    server::record(place)
-}
-
 /// What it came to.
-fn ending(seconds: f64) -> String {
+fn ending(devices: bool, seconds: f64) -> String {
+    let what = if devices {
+        "three tasks landed; two devices run the last of them, and the one that did not come up went no further than the canary"
+    } else {
+        "five tasks landed, one of them at its second try; one push was refused; an image and a client have what landed"
+    };
     format!(
-        "\n{}\nDone in {seconds:.0} s: five tasks landed, one of them at its second try; one push was refused; an image and a client have what landed.\n\n\
+        "\n{}\nDone in {seconds:.0} s: {what}.\n\n\
          Where to look next:\n\
          \x20 README.md                 a server of your own, by hand, in ten commands\n\
          \x20 ssh windlass help         all that a packager can ask (windlass help: all that an administrator can)\n\

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use windlass_tests::bot::Bot;
 use windlass_tests::gpg::{Agent, GpgHome};
+use windlass_tests::lab::Machine;
 use windlass_tests::pipeline::free_port;
 use windlass_tests::process::{Cmd, Ran, quoted};
 use windlass_tests::programs::{Programs, profile_folder};
@@ -24,8 +25,8 @@ pub(super) const PEOPLE: [(&str, &str, &str); 3] = [
 ];
 
 /// What the demonstration makes in its folder.
-const MADE: [&str; 10] = [
-    "srv", "image", "sshd", "bin", "alice", "bob", "carol", "client", "as", "start",
+const MADE: [&str; 12] = [
+    "srv", "image", "sshd", "bin", "alice", "bob", "carol", "client", "lab", ".ssh", "as", "start",
 ];
 
 /// The folder, and what runs in it until this is dropped.
@@ -33,6 +34,8 @@ pub(super) struct Place {
     // What runs ends before the folder goes.
     pub(super) bot: Option<Bot>,
     sshd: Option<Sshd>,
+    /// The lab's devices, where there are such.
+    pub(super) machines: Vec<Machine>,
     agents: Vec<Agent>,
     /// What prints.
     pub(super) show: Show,
@@ -73,6 +76,7 @@ impl Place {
         let mut place = Self {
             bot: None,
             sshd: None,
+            machines: Vec::new(),
             agents: Vec::new(),
             show,
             dir: dir.to_owned(),
@@ -235,10 +239,12 @@ impl Place {
     pub(super) fn stop(&mut self) -> anyhow::Result<()> {
         self.sshd = None;
         self.agents.clear();
-        match self.bot.take() {
+        let stopped = match self.bot.take() {
             Some(bot) => bot.stop(),
             None => Ok(()),
-        }
+        };
+        self.machines.clear();
+        stopped
     }
 
     /// Removes what was made, as far as it was, and nothing else.

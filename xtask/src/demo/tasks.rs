@@ -7,7 +7,7 @@ use super::place::Place;
 use super::show::Keep;
 
 /// Lays a version of a package out in somebody's working copy, and commits it.
-fn write(place: &mut Place, who: &str, package: &str, version: &str) -> anyhow::Result<()> {
+pub(super) fn write(place: &mut Place, who: &str, package: &str, version: &str) -> anyhow::Result<()> {
     demo::lay_out(package, version, &place.dir.join(who).join(package))?;
     let commit = format!("git add --all && git commit --quiet -m '{package} {version}'");
     place.ok(&format!("{who}/{package}"), &commit, Keep::Unseen)?;
@@ -15,7 +15,7 @@ fn write(place: &mut Place, who: &str, package: &str, version: &str) -> anyhow::
 }
 
 /// Makes a source repository and a working copy with the first version in it.
-fn begin(place: &mut Place, who: &str, package: &str, version: &str, keep: Keep) -> anyhow::Result<()> {
+pub(super) fn begin(place: &mut Place, who: &str, package: &str, version: &str, keep: Keep) -> anyhow::Result<()> {
     place.ok(who, &format!("ssh windlass init-repo {package}"), keep)?;
     let clone = format!("git clone --quiet ssh://windlass/{package} 2> /dev/null");
     place.ok(who, &clone, keep_quiet(keep))?;
@@ -31,7 +31,7 @@ fn keep_quiet(keep: Keep) -> Keep {
 }
 
 /// Signs a tag and pushes it with an option.
-fn push(place: &mut Place, who: &str, tag: &str, option: &str) -> anyhow::Result<()> {
+pub(super) fn push(place: &mut Place, who: &str, tag: &str, option: &str) -> anyhow::Result<()> {
     place.ok(who, &format!("git tag -s -m {tag} {tag}"), Keep::Nothing)?;
     place.ok(
         who,
@@ -42,7 +42,7 @@ fn push(place: &mut Place, who: &str, tag: &str, option: &str) -> anyhow::Result
 }
 
 /// Waits for the end of a task's run, which has to be this.
-fn wait(place: &mut Place, who: &str, task: u32, exit: i32, keep: Keep) -> anyhow::Result<()> {
+pub(super) fn wait(place: &mut Place, who: &str, task: u32, exit: i32, keep: Keep) -> anyhow::Result<()> {
     place.show.waits(&format!("task {task} runs"));
     let ran = place.run(who, &format!("ssh windlass task wait {task}"), keep)?;
     ran.exits(exit)

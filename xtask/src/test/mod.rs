@@ -32,7 +32,10 @@ pub(crate) struct Args {
 
 /// Runs everything, prints the table; whether all is well is the exit code.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    packages::ensure(packages::DEMO.iter().chain(&packages::TESTS), args.yes)?;
+    packages::ensure(
+        packages::DEMO.iter().chain(&packages::MACHINES).chain(&packages::TESTS),
+        args.yes,
+    )?;
     tools::components()?;
     if !args.quick {
         tools::payload_readers(args.yes)?;
