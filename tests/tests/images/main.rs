@@ -3,7 +3,6 @@
 //! `bot/src/images/BEHAVIOURS.md` names these stories beside the behaviours and faults of the script whose place `windlass image` took.
 
 mod added;
-mod behaviours;
 mod cache;
 mod interrupted;
 mod kept;
