@@ -30,7 +30,7 @@ fn lab(devices: &[(&str, &str)]) -> World {
     for line in [
         r#"{"kind":"job","id":1,"what":"queued","job":"payload-build","payload":"kiosk","repository":"main","generation":1,"because":[]}"#,
         r#"{"kind":"job","id":1,"what":"leased","attempt":1,"until":"2100-01-01T00:00:00Z"}"#,
-        r#"{"kind":"job","id":1,"what":"succeeded","attempt":1,"result":"payload","payload":"kiosk","board":"kiosk","version":"1.0.2","number":2,"digest":"00","size":33,"generations":{"main":1},"packages":[]}"#,
+        r#"{"kind":"job","id":1,"what":"succeeded","attempt":1,"result":"payload","payload":"kiosk","board":"kiosk","version":"1.0.2","number":2,"reused":false,"digest":"00","size":33,"generations":{"main":1},"packages":[]}"#,
     ] {
         let event: Event = serde_json::from_str(line).unwrap();
         state.append(&[event], jiff::Timestamp::now()).unwrap();

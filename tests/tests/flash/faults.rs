@@ -23,7 +23,7 @@ fn large() -> System {
 fn downloading(world: &World, more: &[&str]) -> anyhow::Result<Running> {
     let running = world
         .flash_with(&large())?
-        .args(["--bandwidth", "60000"])
+        .args(["--bandwidth", "20000"])
         .args(more)
         .start()?;
     wait::until_within(LIMIT, "a download", || {
