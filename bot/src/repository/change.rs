@@ -38,7 +38,7 @@ pub const POINTS: [&str; 13] = [
 ];
 
 /// The same for clearing away.
-pub const GC_POINTS: [&str; 3] = ["gc.recorded", "gc.generations", "gc.files"];
+pub const GC_POINTS: [&str; 4] = ["gc.recorded", "gc.aside", "gc.generations", "gc.files"];
 
 /// How a change ended.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Clears away: generations that were replaced long enough ago, packages that no kept generation names, keys that signed none.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -129,10 +130,7 @@ impl Repository {
             writer.call_blocking(move |state| state.append(&events, now))?;
         }
         crash::point("gc.recorded");
-        for generation in &garbage.generations {
-            let place = self.dirs.generation(*generation);
-            files::remove(&place).map_err(RepositoryError::file(&place))?;
-        }
+        self.remove_generations(&garbage.generations)?;
         crash::point("gc.generations");
         for (at, file) in garbage.files.iter().enumerate() {
             pool::remove(file)?;
@@ -142,6 +140,28 @@ impl Repository {
         }
         self.tidy_keys()?;
         Ok(garbage)
+    }
+
+    /// Removes generations. Each leaves the others in one step: nobody ever finds a part of one among them. What a crash leaves of
+    /// it in the staging directory is removed by whoever recovers.
+    fn remove_generations(&self, generations: &[Generation]) -> Result<(), RepositoryError> {
+        if generations.is_empty() {
+            return Ok(());
+        }
+        let staging = self.clear_staging()?;
+        for (at, generation) in generations.iter().enumerate() {
+            let place = self.dirs.generation(*generation);
+            let aside = staging.join(generation.to_string());
+            match std::fs::rename(&place, &aside) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(RepositoryError::file(&place))?,
+            }
+            if at == 0 {
+                crash::point("gc.aside");
+            }
+            files::remove(&aside).map_err(RepositoryError::file(&aside))?;
+        }
+        files::remove(&staging).map_err(RepositoryError::file(&staging))
     }
 
     /// Clears away what there is by now, unless somebody changes the repository at this moment; says what it was.

@@ -151,7 +151,7 @@ impl Repository {
     }
 
     /// An empty staging directory.
-    fn clear_staging(&self) -> Result<PathBuf, RepositoryError> {
+    pub(super) fn clear_staging(&self) -> Result<PathBuf, RepositoryError> {
         let staging = self.dirs.staging();
         files::remove(&staging).map_err(RepositoryError::file(&staging))?;
         files::make_directory(&staging).map_err(RepositoryError::file(&staging))?;

@@ -83,6 +83,17 @@ fn clearing_away() {
         let copy = world.copy();
         let ran = copy.run_to(point, &["repo", "gc"]);
         assert!(ran.killed, "{what}: {}", ran.err);
+        let verified = copy.run(&["repo", "verify", "--all"]);
+        let found: Vec<&str> = verified
+            .err
+            .lines()
+            .filter(|line| line.starts_with("windlass: "))
+            .collect();
+        assert!(
+            found.iter().all(|line| line.contains("no generation names it")),
+            "{what}, left as it is: {}",
+            verified.err
+        );
         if at % 2 == 0 {
             // The daemon clears away what the kill has left, before anybody asks.
             let mut bot = copy.start();
@@ -138,6 +149,10 @@ fn at_any_moment() {
         child.kill().unwrap();
         child.wait().unwrap();
         let what = format!("round {round}: {words:?}");
+        if words == ["repo", "gc"] {
+            // What no generation names any more stays until it is cleared away the next time.
+            world.done(words);
+        }
         look(&world, round % 4 == 0, &what);
         assert!(world.current() == before || world.current() == before + 1, "{what}");
     }
