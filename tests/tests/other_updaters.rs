@@ -1,21 +1,11 @@
 //! Updaters of other people, real ones: they install what is signed into the slot that does not run, and refuse what was changed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use windlass_tests::lab::rauc::{self, Rauc};
 use windlass_tests::lab::swupdate::{self, SwUpdate};
-use windlass_tests::lab::{Fault, Slot, System};
+use windlass_tests::lab::{Fault, Slot, System, damaged};
 use windlass_tests::skipped;
-
-/// A copy with one byte changed far inside.
-fn damaged(file: &Path) -> anyhow::Result<PathBuf> {
-    let mut bytes = std::fs::read(file)?;
-    let middle = bytes.len() / 3;
-    bytes[middle] ^= 0x40;
-    let copy = file.with_extension("damaged");
-    std::fs::write(&copy, bytes)?;
-    Ok(copy)
-}
 
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()

@@ -24,6 +24,8 @@ pub use disk::Slot;
 pub use machine::{Machine, MachineOrder};
 pub use system::{Fault, System};
 
+use std::path::{Path, PathBuf};
+
 use crate::engines::find;
 
 /// The programs that machines are made and run with, and the Debian packages that bring them.
@@ -48,4 +50,14 @@ pub fn lacking() -> Option<String> {
     }
     // The kernel is fetched once; where that fails nothing can be started.
     parts::Parts::get().err().map(|error| format!("{error:#}"))
+}
+
+/// A copy of an update with one byte changed far inside.
+pub fn damaged(file: &Path) -> anyhow::Result<PathBuf> {
+    let mut bytes = std::fs::read(file)?;
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 0x40;
+    let copy = file.with_extension("damaged");
+    std::fs::write(&copy, bytes)?;
+    Ok(copy)
 }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::http::{Download, Url};
 use super::install::Payload;
 use super::omaha::{Asker, Event, Offer};
-use super::status::{self, Lock, Operation, Status};
+use super::status::{self, Operation, Status};
 use super::{Code, Failure, slotctl};
 
 const LOG: &str = "/var/log/update_engine.log";
@@ -43,7 +43,7 @@ fn boot_id() -> Result<String, Failure> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?)
 }
 
-/// Makes an attempt; whether there was one to make is told by nothing but the status.
+/// Makes an attempt, with the lock as standard input; whether there was one to make is told by nothing but the status.
 pub(super) fn run(url: &str, app_version: &str) {
     let attempted = attempt(url, app_version);
     if let Err(failure) = attempted {
@@ -52,16 +52,6 @@ pub(super) fn run(url: &str, app_version: &str) {
 }
 
 fn attempt(url: &str, app_version: &str) -> Result<(), Failure> {
-    // Whoever asks for the status has the lock for a moment.
-    let mut tries = 0;
-    let _lock = loop {
-        match Lock::take()? {
-            Some(lock) => break lock,
-            None if tries == 100 => return Err(Code::Error.because("another attempt is under way")),
-            None => tries += 1,
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
     let mut status = Status {
         operation: Operation::CheckingForUpdate,
         last_checked: seconds(),

@@ -121,26 +121,26 @@ fn begin(flags: &Flags) -> Result<Option<ExitCode>, Failure> {
             return Ok(Some(ExitCode::FAILURE));
         }
     }
+    let Some(lock) = Lock::take_soon()? else {
+        say("ERROR", "Error checking for update.");
+        return Ok(Some(ExitCode::FAILURE));
+    };
     // It shows in the status before anybody waits for its end.
     Status {
         operation: Operation::CheckingForUpdate,
         ..Status::default()
     }
     .write()?;
-    let mut daemon = Command::new("setsid");
-    daemon
+    Command::new("setsid")
         .arg(std::env::current_exe()?)
         .arg("--attempt_in_this_process")
         .arg(format!("--omaha_url={}", flags.omaha_url))
         .arg(format!("--app_version={app_version}"))
-        .stdin(Stdio::null())
+        // At no moment is the lock free: nobody takes the attempt for one that was killed.
+        .stdin(lock.hand_on())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut child = daemon.spawn()?;
-    // It takes the lock as the first thing; until then it is seen by its being there.
-    while Lock::take()?.is_some() && child.try_wait()?.is_none() {
-        std::thread::sleep(LOOK / 10);
-    }
+        .stderr(Stdio::null())
+        .spawn()?;
     Ok(None)
 }
 
@@ -189,7 +189,7 @@ fn watch() -> Result<ExitCode, Failure> {
 /// Back to idle: an update that waits for a restart is given up.
 fn reset() -> Result<ExitCode, Failure> {
     say("INFO", "Setting Update Engine status to idle ...");
-    let Some(_lock) = Lock::take()? else {
+    let Some(_lock) = Lock::take_soon()? else {
         say("ERROR", "ResetStatus failed.");
         return Ok(ExitCode::FAILURE);
     };

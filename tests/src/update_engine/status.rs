@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
@@ -139,9 +141,9 @@ impl Status {
     }
 }
 
-/// The right to attempt an update; it goes with the process.
+/// The right to attempt an update; it goes with the last process that has the file open.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "it is held, not read")] File);
+pub(super) struct Lock(File);
 
 impl Lock {
     /// Nothing if somebody else has it.
@@ -153,6 +155,22 @@ impl Lock {
             Err(error) if error == rustix::io::Errno::WOULDBLOCK => Ok(None),
             Err(error) => Err(io::Error::from(error).into()),
         }
+    }
+
+    /// The same, where somebody may have it for a moment to look at the status.
+    pub(super) fn take_soon() -> Result<Option<Self>, Failure> {
+        for _ in 0..100 {
+            if let Some(lock) = Self::take()? {
+                return Ok(Some(lock));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(None)
+    }
+
+    /// Hands it on to a process that has it as its standard input.
+    pub(super) fn hand_on(self) -> Stdio {
+        self.0.into()
     }
 }
 

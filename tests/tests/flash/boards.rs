@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use windlass_tests::lab::boards::Board;
 use windlass_tests::lab::rauc::{self, Rauc};
 use windlass_tests::lab::swupdate::{self, SwUpdate};
-use windlass_tests::lab::{Fault, Slot, System};
+use windlass_tests::lab::{Fault, Slot, System, damaged};
 use windlass_tests::process::{Cmd, Ran, Running};
 use windlass_tests::programs::Programs;
 use windlass_tests::{skipped, wait};
@@ -149,16 +149,6 @@ impl Restarts for SwUpdate {
     fn board(&self) -> &Board {
         &self.board
     }
-}
-
-/// The same file with one byte changed.
-fn damaged(file: &Path) -> anyhow::Result<PathBuf> {
-    let mut bytes = std::fs::read(file)?;
-    let middle = bytes.len() / 3;
-    bytes[middle] ^= 0x40;
-    let copy = file.with_extension("damaged");
-    std::fs::write(&copy, bytes)?;
-    Ok(copy)
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn a_flash_that_is_cut_off_leaves_the_old_system() -> anyhow::Result<()> {
         "{second}"
     );
     let tunnel = tunnels(&world)?;
-    assert_eq!(tunnel.len(), 1);
+    assert!(tunnel.len() == 1, "one tunnel, not {tunnel:?}: {}", running.finish()?);
     tunnel[0].kill();
     let ran = running.finish()?.exits(1)?;
     let told = record(&ran)?;
