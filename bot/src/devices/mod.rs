@@ -8,6 +8,7 @@
 //! * [`ssh`], [`tunnel`]: the way to a device, and the way back
 //! * [`driver`]: what updates a device, behind one trait
 //! * [`flash`](mod@flash): one device flashed, from its lock to its record
+//! * [`lab`]: what a record says of the job that flashed and of the device
 
 pub mod driver;
 pub mod flash;
@@ -15,8 +16,11 @@ pub mod gpt;
 pub mod lab;
 mod ordered;
 pub mod payload;
+mod place;
 pub mod server;
 pub mod ssh;
 pub mod stateful;
 pub mod stock;
 pub mod tunnel;
+
+pub use place::Place;

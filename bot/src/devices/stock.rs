@@ -5,7 +5,7 @@
 //! delta.bin            what leads from the version before, where that was wanted
 //! stateful.image.gz    the archive of the partition that stays, where there is one
 //! disk.img             a whole disk, where that was wanted
-//! NAME.img             what each partition holds: kept of the newest version, for the next one's delta
+//! partition-NAME.img   what each partition holds: kept of the newest version, for the next one's delta
 //! made.json            what it is
 //! ```
 

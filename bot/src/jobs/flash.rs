@@ -3,7 +3,7 @@
 //! Whoever flashes clears up by himself, also when told to stop; his record lies in the records' folder before anything of it stands in the
 //! journal. A flash that may be tried again is one that failed by no fault of the product.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ use super::Trouble;
 use super::runner::{JobRunner, Order};
 use crate::config::{Device, Lab};
 use crate::devices::flash::{Console, FlashOrder, Limits, Parcels, Watch, flash};
-use crate::devices::lab;
 use crate::devices::server::Budget;
 use crate::devices::ssh::{DeviceAddress, HostKey};
+use crate::devices::stock::Stock;
+use crate::devices::{Place, lab};
 use crate::stages::StageLog;
 use crate::stop::Stopping;
 
@@ -100,9 +101,9 @@ fn wanted(runner: &JobRunner, order: &Order, job: &FlashJob) -> Result<FlashOrde
         .device(&job.device)
         .ok_or_else(|| Trouble::lasting(format!("device {} is not configured any more", job.device)))?;
     let state = runner.paths.state();
-    let below = state.join("devices");
+    let place = Place::below(&state);
     Ok(FlashOrder {
-        address: address(device, &below),
+        address: address(device, &place),
         driver: device.driver.clone(),
         board: device.board.clone(),
         force_mismatch: false,
@@ -121,14 +122,14 @@ fn wanted(runner: &JobRunner, order: &Order, job: &FlashJob) -> Result<FlashOrde
         console: (!device.console.is_empty()).then(|| Console {
             command: device.console.clone(),
         }),
-        records: below.join("flashes"),
-        locks: below.join("locks"),
+        records: place.records(),
+        locks: place.locks(),
         told: None,
     })
 }
 
 /// Where a device is, and how it is known to be the one.
-fn address(device: &Device, below: &Path) -> DeviceAddress {
+fn address(device: &Device, place: &Place) -> DeviceAddress {
     DeviceAddress {
         name: device.name.clone(),
         host: device.address.clone(),
@@ -138,29 +139,22 @@ fn address(device: &Device, below: &Path) -> DeviceAddress {
         host_key: device
             .host_key
             .clone()
-            .map_or_else(|| HostKey::Known(below.join("known_hosts")), HostKey::Pinned),
+            .map_or_else(|| HostKey::Known(place.known_hosts()), HostKey::Pinned),
         config: None,
     }
 }
 
 /// The payload that a job made, found again.
 fn parcels(state: &Path, job: &FlashJob) -> Result<Parcels, Trouble> {
-    let is_one_name = Path::new(&job.version).components().count() == 1
-        && Path::new(&job.version)
-            .file_name()
-            .is_some_and(|name| name == job.version.as_str());
-    let folder = state.join("payloads").join(job.payload.as_str()).join(&job.version);
-    let payload = folder.join("payload.bin");
-    if !is_one_name || !payload.is_file() {
-        return Err(Trouble::lasting(format!(
+    let stocked = Stock::below(state).get(&job.payload, &job.version).ok_or_else(|| {
+        Trouble::lasting(format!(
             "payload {} {} is not kept any more\n\nhint: windlass job build {}",
             job.payload, job.version, job.payload
-        )));
-    }
-    let stateful: PathBuf = folder.join("stateful.image.gz");
+        ))
+    })?;
     Ok(Parcels {
-        stateful: stateful.is_file().then_some(stateful),
+        stateful: stocked.stateful(),
         version: Some(job.version.clone()),
-        ..Parcels::of(payload)
+        ..Parcels::of(stocked.payload())
     })
 }

@@ -10,6 +10,8 @@
 mod causes;
 mod flash;
 mod image;
+#[cfg(test)]
+mod layers;
 mod logs;
 mod packages;
 mod payload;

@@ -238,6 +238,7 @@ fn line(line: &str) -> Option<Package> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::layers;
 
     #[test]
     fn what_rpm_lists_is_taken_where_it_makes_sense() {
@@ -321,18 +322,7 @@ mod tests {
     #[test]
     fn of_layers_the_last_word_counts() {
         let dir = tempfile::tempdir().unwrap();
-        let layer = |name: &str, files: &[(&str, &str)]| {
-            let mut archive = tar::Builder::new(Vec::new());
-            for (path, text) in files {
-                let mut header = tar::Header::new_gnu();
-                header.set_size(text.len() as u64);
-                header.set_mode(0o644);
-                archive.append_data(&mut header, path, text.as_bytes()).unwrap();
-            }
-            let path = dir.path().join(name);
-            fs::write(&path, archive.into_inner().unwrap()).unwrap();
-            (path, "application/vnd.oci.image.layer.v1.tar".to_owned())
-        };
+        let layer = |name: &str, files: &[(&str, &str)]| layers::layer(dir.path(), name, files);
         let layers = [
             layer(
                 "1",

@@ -1,12 +1,16 @@
 //! The lab: what the bot does with devices that do not answer, with those that somebody has, and with what was made for them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::time::Instant;
 
 use serde_json::Value;
+use windlass::devices::stock::{Label, PAYLOAD, Stock};
 use windlass::journal::Sqlite;
 use windlass::writer::State;
 use windlass_core::event::Event;
+use windlass_core::id::{Generation, JobId};
+use windlass_core::job::{JobEvent, JobKind, JobResult, MadePayload, PayloadBuild};
 
 use crate::world::{DEADLINE, World, request_of};
 
@@ -23,17 +27,54 @@ fn lab(devices: &[(&str, &str)]) -> World {
     }
     config.push_str("[[nightly]]\nname = 'all'\ncalendar = '0 0 1 1 *'\nstop_at = 100\n");
     let world = World::with(&config);
-    let payload = world.path("state/payloads/kiosk/1.0.2");
-    std::fs::create_dir_all(&payload).unwrap();
-    std::fs::write(payload.join("payload.bin"), b"no payload, and nobody will see it").unwrap();
+    let made = MadePayload {
+        payload: "kiosk".parse().unwrap(),
+        board: "kiosk".to_owned(),
+        version: "1.0.2".to_owned(),
+        number: 2,
+        digest: "00".to_owned(),
+        size: 33,
+        reused: false,
+        stateful: None,
+        disk: None,
+        delta: None,
+        generations: BTreeMap::from([("main".parse().unwrap(), Generation(1))]),
+        packages: Vec::new(),
+    };
+    let (id, attempt, now) = (JobId::FIRST, 1, jiff::Timestamp::now());
+    let draft = Stock::below(&world.path("state")).begin(&made.payload).unwrap();
+    std::fs::write(draft.path().join(PAYLOAD), b"no payload, and nobody will see it").unwrap();
+    let label = Label {
+        at: now,
+        job: id,
+        inputs: "00".to_owned(),
+        made: made.clone(),
+    };
+    draft.finish(&label).unwrap();
+    let build = PayloadBuild {
+        payload: made.payload.clone(),
+        repository: "main".parse().unwrap(),
+        generation: Generation(1),
+        because: Vec::new(),
+        more: 0,
+    };
     let mut state = State::load(Sqlite::open(&world.path("state/journal.sqlite")).unwrap()).unwrap();
-    for line in [
-        r#"{"kind":"job","id":1,"what":"queued","job":"payload-build","payload":"kiosk","repository":"main","generation":1,"because":[]}"#,
-        r#"{"kind":"job","id":1,"what":"leased","attempt":1,"until":"2100-01-01T00:00:00Z"}"#,
-        r#"{"kind":"job","id":1,"what":"succeeded","attempt":1,"result":"payload","payload":"kiosk","board":"kiosk","version":"1.0.2","number":2,"reused":false,"digest":"00","size":33,"generations":{"main":1},"packages":[]}"#,
+    for event in [
+        JobEvent::Queued {
+            kind: JobKind::PayloadBuild(build),
+            after: BTreeSet::new(),
+            task: None,
+        },
+        JobEvent::Leased {
+            attempt,
+            until: "2100-01-01T00:00:00Z".parse().unwrap(),
+        },
+        JobEvent::Succeeded {
+            attempt,
+            result: JobResult::Payload(Box::new(made)),
+        },
     ] {
-        let event: Event = serde_json::from_str(line).unwrap();
-        state.append(&[event], jiff::Timestamp::now()).unwrap();
+        state.append(&[Event::Job { id, event }], now).unwrap();
     }
     world
 }

@@ -10,11 +10,11 @@ use windlass_core::device::flash::{DriverChoice, FlashRecord, Outcome};
 use windlass_core::id::DeviceName;
 
 use super::image::ImageArgs;
-use super::place::Place;
 use super::screen::Screen;
-use super::{hostkey, serve};
+use super::{hostkey, place, serve};
 use crate::cli::Context;
 use crate::cli::payload::terminal::Session;
+use crate::devices::Place;
 use crate::devices::driver;
 use crate::devices::flash::{Console, FlashOrder, Limits, Looked, Watch as _, flash, look_at};
 use crate::devices::server::Budget;
@@ -180,7 +180,7 @@ impl Remote {
 
 impl Args {
     pub(super) fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
-        let place = Place::find(self.state.as_deref(), context)?;
+        let place = place::find(self.state.as_deref(), context)?;
         let out = &mut context.output;
         let image = self.image.image(out)?;
         let driver = self.driver()?;

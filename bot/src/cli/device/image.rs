@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use windlass_core::device::flash::DriverChoice;
 use windlass_core::device::payload::codec::Zstd;
 
-use super::place::Place;
 use crate::cli::payload::terminal::Session;
+use crate::devices::Place;
 use crate::devices::flash::Parcels;
 use crate::devices::flash::prepare::{self, Wanted};
 use crate::exit::{Exit, Usage};

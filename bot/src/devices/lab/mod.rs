@@ -7,6 +7,7 @@ use windlass_core::device::lab::{Ending, FlashEnd, FlashLine};
 use windlass_core::id::DeviceName;
 use windlass_core::job::{Flashed, JobResult};
 
+use super::Place;
 use super::flash::records;
 use crate::jobs::Trouble;
 
@@ -73,7 +74,7 @@ fn ending(outcome: &Outcome) -> Ending {
 /// The newest flashes of a device, for a list. What cannot be read is left out, and told in the log.
 pub fn flashes(state: &Path, device: &DeviceName, most: u32) -> Vec<FlashLine> {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    match records::of(&state.join("devices/flashes"), device) {
+    match records::of(&Place::below(state).records(), device) {
         Ok(all) => all.iter().take(most).map(line).collect(),
         Err(error) => {
             tracing::warn!(device = %device, %error, "the flashes of {device} cannot be listed: {error}");
