@@ -13,6 +13,7 @@
 pub mod driver;
 pub mod flash;
 pub mod gpt;
+mod greeting;
 pub mod lab;
 mod ordered;
 pub mod payload;

@@ -21,6 +21,7 @@ use super::records;
 use super::server::OwnServer;
 use super::watch::{Progress, Watch};
 use crate::devices::driver::{self, Delivery, Driver, DriverError, Meter, Work};
+use crate::devices::greeting::greets;
 use crate::devices::ssh::{Patience, Ssh, SshError};
 use crate::devices::tunnel::Tunnel;
 use crate::stop::Stopping;
@@ -33,6 +34,12 @@ const KNOCK: Patience = Patience {
     connect: Duration::from_secs(5),
     command: Duration::from_secs(20),
 };
+
+/// How long a device that restarts may take to greet, before it is asked anything.
+const GREETING: Duration = Duration::from_secs(1);
+
+/// So many times at most it is asked again only if it greets: one that greets late is asked, too.
+const UNASKED: u32 = 5;
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(250);
@@ -97,6 +104,8 @@ struct Run<'a> {
     console: Option<Captured>,
     lock: Option<DeviceLock>,
     before: Option<Seen>,
+    /// How many times in a row it was not asked, since it did not greet.
+    unasked: u32,
 }
 
 /// How something ended that a word to stop may end, too.
@@ -159,6 +168,7 @@ impl<'a> Run<'a> {
             console: None,
             lock: None,
             before: None,
+            unasked: 0,
         }
     }
 
@@ -483,6 +493,13 @@ impl<'a> Run<'a> {
 
     async fn listen(&mut self) -> Event {
         tokio::time::sleep(BREATH).await;
+        let address = &self.order.address;
+        // With a configuration of ssh's own only ssh knows the way.
+        if address.config.is_none() && self.unasked < UNASKED && !greets(address, GREETING).await {
+            self.unasked += 1;
+            return Event::Silent;
+        }
+        self.unasked = 0;
         let Ok(ssh) = self.ssh() else { return Event::Silent };
         match seen(ssh, self.driver.as_ref(), KNOCK).await {
             Ok(looked) => Event::Answered(looked.look.seen),
