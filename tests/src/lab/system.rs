@@ -72,6 +72,8 @@ pub struct System {
     pub ballast_mib: u64,
     /// More files, by where they lie in the system.
     pub files: Vec<(String, Vec<u8>)>,
+    /// The program that it updates itself with; the one beside this executable where none is named.
+    pub updater: Option<PathBuf>,
 }
 
 impl Default for System {
@@ -84,6 +86,7 @@ impl Default for System {
             size_mib: 48,
             ballast_mib: 0,
             files: Vec::new(),
+            updater: None,
         }
     }
 }
@@ -136,7 +139,7 @@ impl System {
         for (_, script) in COMMANDS {
             digest.update(script);
         }
-        for (program, _) in programs()? {
+        for (program, _) in self.programs()? {
             digest.update(std::fs::read(program)?);
         }
         Ok(short(digest))
@@ -159,7 +162,7 @@ impl System {
         for (path, script) in COMMANDS {
             tree.write_program(path, script)?;
         }
-        for (program, path) in programs()? {
+        for (program, path) in self.programs()? {
             tree.add_program(&program, path)?;
         }
         let (board, version) = (&self.board, &self.version);
@@ -193,24 +196,27 @@ impl System {
         tree.write_manifest()?;
         Ok(tree)
     }
-}
 
-/// The programs of this machine that a system needs, with the place of each.
-fn programs() -> anyhow::Result<Vec<(PathBuf, &'static str)>> {
-    let client = profile_folder()?.join("update_engine_client");
-    ensure!(
-        client.is_file(),
-        "{} is missing\n\nhint: cargo build --workspace",
-        client.display()
-    );
-    let mut programs = vec![(client, "usr/bin/update_engine_client")];
-    for (name, path) in [
-        ("dropbear", "usr/sbin/dropbear"),
-        ("dropbearkey", "usr/bin/dropbearkey"),
-    ] {
-        programs.push((find(name).with_context(|| format!("there is no {name}"))?, path));
+    /// The programs of this machine that a system needs, with the place of each.
+    fn programs(&self) -> anyhow::Result<Vec<(PathBuf, &'static str)>> {
+        let client = match &self.updater {
+            Some(program) => program.clone(),
+            None => profile_folder()?.join("update_engine_client"),
+        };
+        ensure!(
+            client.is_file(),
+            "{} is missing\n\nhint: cargo build --workspace",
+            client.display()
+        );
+        let mut programs = vec![(client, "usr/bin/update_engine_client")];
+        for (name, path) in [
+            ("dropbear", "usr/sbin/dropbear"),
+            ("dropbearkey", "usr/bin/dropbearkey"),
+        ] {
+            programs.push((find(name).with_context(|| format!("there is no {name}"))?, path));
+        }
+        Ok(programs)
     }
-    Ok(programs)
 }
 
 /// An ext4 file system of this size with what is in a folder. Without a journal: slots are only read, and the stateful partition is

@@ -51,7 +51,7 @@ Examples:
   cargo xtask bench images --peer qemu/tests/docker/docker.py
   cargo xtask bench images --runs 5 --json | jq '.[] | {name, median}'")]
     Images(images::Images),
-    /// Payloads and stateful archives against xz and gzip; the update server against nginx
+    /// Payloads and stateful archives against xz and gzip; a flash; the update server against nginx
     #[command(after_help = "\
 Payloads are measured on root file systems of packages that are fetched: one kernel, and the next one.
 
@@ -124,9 +124,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             tell(&figures, args.json)
         }
         What::Devices(args) => {
-            packages::ensure(packages::DEMO.iter().chain(&packages::DEVICES), args.yes)?;
+            packages::ensure(
+                packages::DEMO
+                    .iter()
+                    .chain(&packages::MACHINES)
+                    .chain(&packages::DEVICES),
+                args.yes,
+            )?;
             let mut figures = Figures::default();
-            devices::measure(release()?, args.runs, &mut figures)?;
+            let programs = release_with(&["-p", "windlass-tests", "--bins", "--lib"])?;
+            devices::measure(programs, args.runs, &mut figures)?;
             tell(&figures, args.json)
         }
     }
@@ -134,6 +141,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// The programs, built for release.
 fn release() -> anyhow::Result<Programs> {
+    release_with(&[])
+}
+
+/// The same, and what else is named.
+fn release_with(more: &[&str]) -> anyhow::Result<Programs> {
     let root = workspace()?;
     let mut build = Command::new("cargo");
     build.args([
@@ -146,6 +158,7 @@ fn release() -> anyhow::Result<Programs> {
         "-p",
         "windlass-hooks",
     ]);
+    build.args(more);
     if !process::run(build.current_dir(&root))? {
         bail!("the programs do not build");
     }

@@ -55,28 +55,30 @@ pub(super) fn measure(programs: Programs, runs: usize, figures: &mut Figures) ->
     world.start_bot()?;
     is_served(&ours)?;
 
-    let mut rates = Vec::new();
+    let off = Nginx::start(world.dir(), "off")?;
+    let on = Nginx::start(world.dir(), "on")?;
     for at_once in [1, AT_ONCE] {
         let name = if at_once == 1 { "one download" } else { "four at once" };
-        let own = downloads(&ours, at_once, runs)?;
-        let own = figures.add(&format!("update server, {name}"), "MB/s", own);
-        rates.push((name, at_once, own));
-    }
-    for sendfile in ["off", "on"] {
-        let nginx = Nginx::start(world.dir(), sendfile)?;
-        for (name, at_once, own) in &rates {
-            let peer = downloads(&nginx.address, *at_once, runs)?;
-            let peer = figures.add(&format!("nginx, sendfile {sendfile}, {name}"), "MB/s", peer);
-            figures.one(
+        // By turns: what else the machine does is shared by all.
+        let rates = downloads(&[&ours, &off.address, &on.address], at_once, runs)?;
+        let [own, off, on] = rates.as_slice() else {
+            bail!("three servers were asked");
+        };
+        figures.add(&format!("update server, {name}"), "MB/s", own.clone());
+        for (sendfile, peer) in [("off", off), ("on", on)] {
+            figures.add(&format!("nginx, sendfile {sendfile}, {name}"), "MB/s", peer.clone());
+            let ratios = own.iter().zip(peer).map(|(own, peer)| own / peer).collect();
+            figures.add(
                 &format!("update server / nginx, sendfile {sendfile}, {name}"),
                 "x",
-                own / peer,
+                ratios,
             );
             if sendfile == "off" {
                 figures.goal(Goal::AtLeast(0.8));
             }
         }
     }
+    drop((off, on));
     let asked = (0..runs.min(5)).map(|_| checks(&ours)).collect::<anyhow::Result<_>>()?;
     figures.add("update checks in a second, eight devices at once", "", asked);
     figures.goal(Goal::AtLeast(1000.0));
@@ -122,9 +124,23 @@ fn asks(address: &str) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Downloads the file so many times at once; the rate of all together, in megabytes a second, for each run.
-fn downloads(address: &str, at_once: usize, runs: usize) -> anyhow::Result<Vec<f64>> {
-    let download = || -> anyhow::Result<u64> {
+/// Downloads the file so many times at once from each server in turn; the rates of all together, in megabytes a second, of each server.
+fn downloads(addresses: &[&str], at_once: usize, runs: usize) -> anyhow::Result<Vec<Vec<f64>>> {
+    let mut rates = vec![Vec::new(); addresses.len()];
+    for run in 0..=runs {
+        for (address, rates) in addresses.iter().zip(&mut rates) {
+            let rate = download(address, at_once)?;
+            // The first one warms up, and is not counted.
+            if run > 0 {
+                rates.push(rate);
+            }
+        }
+    }
+    Ok(rates)
+}
+
+fn download(address: &str, at_once: usize) -> anyhow::Result<f64> {
+    let one = || -> anyhow::Result<u64> {
         let mut stream = asks(address)?;
         let mut buffer = vec![0; 256 << 10];
         let mut all = 0;
@@ -135,22 +151,16 @@ fn downloads(address: &str, at_once: usize, runs: usize) -> anyhow::Result<Vec<f
             }
         }
     };
-    // The first one warms up, and is not counted.
-    (0..=runs)
-        .map(|_| {
-            let started = Instant::now();
-            let bytes = std::thread::scope(|scope| {
-                let all: Vec<_> = (0..at_once).map(|_| scope.spawn(download)).collect();
-                all.into_iter().map(joined).sum::<anyhow::Result<u64>>()
-            })?;
-            if bytes < LARGE * at_once as u64 {
-                bail!("{address} sent {bytes} bytes only");
-            }
-            let mib = u32::try_from(bytes >> 20)?;
-            Ok(f64::from(mib) * 1.048_576 / started.elapsed().as_secs_f64())
-        })
-        .skip(1)
-        .collect()
+    let started = Instant::now();
+    let bytes = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..at_once).map(|_| scope.spawn(one)).collect();
+        all.into_iter().map(joined).sum::<anyhow::Result<u64>>()
+    })?;
+    if bytes < LARGE * at_once as u64 {
+        bail!("{address} sent {bytes} bytes only");
+    }
+    let mib = u32::try_from(bytes >> 20)?;
+    Ok(f64::from(mib) * 1.048_576 / started.elapsed().as_secs_f64())
 }
 
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, anyhow::Result<T>>) -> anyhow::Result<T> {
