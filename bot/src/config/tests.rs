@@ -889,3 +889,39 @@ zone = \"Europe/Atlantis\"
         assert!(told.contains(line), "{line}: {told}");
     }
 }
+
+#[test]
+fn a_payload_that_devices_take_is_one_that_is_made() {
+    let text = "\
+[[device]]
+name = \"kiosk-1\"
+address = \"::1\"
+payload = \"kisok\"
+after_merge = true
+
+[[nightly]]
+name = \"all\"
+calendar = \"0 2 * * *\"
+payload = \"zzz\"
+";
+    let wrong = |text: &str| {
+        Config::parse(text, "windlass.toml".as_ref())
+            .expect_err("it is wrong")
+            .to_string()
+    };
+    let told = wrong(text);
+    for line in [
+        "windlass.toml:4:11: there is no payload 'kisok'",
+        "windlass.toml:10:11: there is no payload 'zzz'",
+        "a [[payload]] section names it",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let kiosk =
+        "\n[[payload]]\nname = \"kiosk\"\nboard = \"kiosk\"\npartition = [{ name = \"root\", size = \"1MiB\" }]\n";
+    let told = wrong(&format!("{text}{kiosk}"));
+    assert!(told.contains("hint: did you mean 'kiosk'?"), "{told}");
+    let good = text.replace("kisok", "kiosk").replace("zzz", "kiosk");
+    let config = Config::parse(&format!("{good}{kiosk}"), "windlass.toml".as_ref());
+    assert!(!config.is_err_and(|wrong| wrong.to_string().contains("there is no payload")));
+}

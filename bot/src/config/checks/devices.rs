@@ -6,6 +6,8 @@ use std::path::Component;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use windlass_core::escape::{escaped, is_plain};
+use windlass_core::id::PayloadName;
+use windlass_core::refusal::nearest;
 
 use super::{Checker, span_of};
 use crate::config::{Config, Device, Nightly};
@@ -65,6 +67,9 @@ impl Checker<'_> {
                 );
             }
             self.device(&number, device);
+            if let Some(payload) = &device.payload {
+                self.takes(&["device", &number, "payload"], payload, config);
+            }
         }
         let mut names = HashSet::new();
         for (at, nightly) in config.nightlies.iter().enumerate() {
@@ -75,6 +80,19 @@ impl Checker<'_> {
             }
             self.nightly(&number, nightly, config);
         }
+    }
+
+    /// A payload that devices take has to be one that is made.
+    fn takes(&mut self, place: &[&str], payload: &PayloadName, config: &Config) {
+        if config.payload(payload).is_some() {
+            return;
+        }
+        let known: Vec<&str> = config.payloads.iter().map(|known| known.name.as_str()).collect();
+        let hint = nearest(payload.as_str(), &known).map_or_else(
+            || "a [[payload]] section names it".to_owned(),
+            |near| format!("did you mean '{near}'?"),
+        );
+        self.wrong(place, format!("there is no payload '{payload}'"), &hint);
     }
 
     fn nightly(&mut self, number: &str, nightly: &Nightly, config: &Config) {
@@ -96,6 +114,9 @@ impl Checker<'_> {
         if let Some(tag) = nightly.canary.as_ref().filter(|tag| !known(tag)) {
             let message = format!("no device has the tag '{}'", escaped(tag));
             self.wrong(&place("canary"), message, "");
+        }
+        if let Some(payload) = &nightly.payload {
+            self.takes(&place("payload"), payload, config);
         }
         if !(1..=100).contains(&nightly.stop_at) {
             let message = format!("'stop_at' is {}: it is a share of a hundred flashes", nightly.stop_at);
