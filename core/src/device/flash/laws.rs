@@ -99,7 +99,10 @@ fn chance() -> impl Strategy<Value = Chance> {
 
 impl Chance {
     fn event(&self, effect: Effect) -> Event {
-        if let Some(disturbance) = &self.disturbance {
+        // Clearing up is told to stop by nobody, or it would never end.
+        if let Some(disturbance) = &self.disturbance
+            && (effect, disturbance) != (Effect::Clean, &Event::Stop)
+        {
             return disturbance.clone();
         }
         match effect {
