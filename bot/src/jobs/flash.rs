@@ -129,7 +129,7 @@ fn wanted(runner: &JobRunner, order: &Order, job: &FlashJob) -> Result<FlashOrde
 }
 
 /// Where a device is, and how it is known to be the one.
-fn address(device: &Device, place: &Place) -> DeviceAddress {
+pub fn address(device: &Device, place: &Place) -> DeviceAddress {
     DeviceAddress {
         name: device.name.clone(),
         host: device.address.clone(),

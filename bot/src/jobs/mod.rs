@@ -22,6 +22,7 @@ mod statements;
 mod trouble;
 
 pub use causes::{Causes, Consequences};
+pub use flash::address as device_address;
 pub use logs::JobLogs;
 pub use payload::PAYLOAD_POINTS;
 pub use runner::{JobRunner, POINTS};

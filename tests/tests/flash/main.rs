@@ -5,4 +5,5 @@ mod boards;
 mod drivers;
 mod faults;
 mod good;
+mod inventory;
 mod world;

@@ -54,8 +54,13 @@ impl World {
         self.at(port).args(["--host-key", &self.machine.host_key])
     }
 
-    fn at(&self, port: u16) -> Cmd {
+    /// `windlass`, to be completed.
+    pub(crate) fn windlass(&self) -> Cmd {
         Cmd::new(&self.windlass)
+    }
+
+    fn at(&self, port: u16) -> Cmd {
+        self.windlass()
             .args(["device", "flash", "--json", "--device", "lab-1", "--remote"])
             .arg(format!("127.0.0.1:{port}"))
             .arg("--identity")

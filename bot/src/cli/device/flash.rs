@@ -1,7 +1,6 @@
 //! `windlass device flash`: one device updated, restarted, and proven.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,17 +8,22 @@ use tokio::sync::mpsc::unbounded_channel;
 use windlass_core::device::flash::{DriverChoice, FlashRecord, Outcome};
 use windlass_core::id::DeviceName;
 
-use super::image::ImageArgs;
+use super::holds::{Holds, Leave};
+use super::image::{Image, ImageArgs};
+use super::place;
+use super::reach::ReachArgs;
 use super::screen::Screen;
-use super::{hostkey, place, serve};
+use super::serve;
 use crate::cli::Context;
 use crate::cli::payload::terminal::Session;
+use crate::cli::remote::{self, Caller};
 use crate::devices::Place;
 use crate::devices::driver;
 use crate::devices::flash::{Console, FlashOrder, Limits, Looked, Watch as _, flash, look_at};
 use crate::devices::server::Budget;
-use crate::devices::ssh::{DeviceAddress, HostKey, Patience, Ssh};
-use crate::exit::{Broken, Exit, Usage};
+use crate::devices::ssh::{DeviceAddress, Patience, Ssh};
+use crate::devices::stock::Stock;
+use crate::exit::Exit;
 use crate::output::Output;
 
 /// The port of the server alone, as scripts know it.
@@ -35,10 +39,16 @@ from the slot that was written, and in the version that was meant; then it is ma
 Otherwise it was rolled back, or it failed; in any case there is a record of it, with the log of
 the updater. Two flashes of one device never overlap.
 
+Of a device that the configuration names everything is known: --device NAME. What is said here
+besides counts more. One that is quarantined, or that somebody else has, is not flashed. Without
+--from it gets the newest version of its payload, or of the payload for its board.
+
 Exit codes: 0 flashed and proven, 1 failed or rolled back, 2 usage, 3 this machine cannot,
 130 interrupted: the device goes on with what it runs.
 
 Examples:
+  windlass device flash --device lab-7
+  windlass device flash --device lab-7 --from chromiumos_image.bin -m 'trying the new kernel'
   windlass device flash --remote 10.0.0.7 --from chromiumos_image.bin --accept-new
   windlass device flash --remote root@lab-7:2222 --from build/eve --image-name test.bin
   windlass device flash --remote lab-7 --from new.bin --delta-from old.bin --key signing.pem
@@ -47,30 +57,11 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     image: ImageArgs,
-    /// The device: its host, with the user and the port of its ssh server
-    #[arg(long, value_name = "[USER@]HOST[:PORT]", required_unless_present = "server_only")]
-    remote: Option<Remote>,
-    /// What it is called here: lock and records go by that; by default its host
-    #[arg(long, value_name = "NAME")]
+    /// The device: its name in the configuration, or with --remote what its lock and records go by
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["remote", "server_only"])]
     device: Option<DeviceName>,
-    /// The private key that the device lets in
-    #[arg(long, value_name = "FILE")]
-    identity: Option<PathBuf>,
-    /// The host key that the device has to have, as in 'ssh-ed25519 AAAA…'
-    #[arg(long, value_name = "KEY", conflicts_with = "accept_new")]
-    host_key: Option<String>,
-    /// Take the host key that it shows, if none is known; from then on it is
-    #[arg(long)]
-    accept_new: bool,
-    /// An ssh configuration to read, too; not even the user's own is read otherwise
-    #[arg(long, value_name = "FILE")]
-    ssh_config: Option<PathBuf>,
-    /// What updates the device: `update_engine`, raw-ab, rauc, swupdate or command
-    #[arg(long, value_name = "NAME", default_value = "update_engine")]
-    driver: DriverChoice,
-    /// The driver with settings, as a TOML file with the keys of `[device.driver]`
-    #[arg(long, value_name = "FILE", conflicts_with = "driver")]
-    driver_file: Option<PathBuf>,
+    #[command(flatten)]
+    reach: ReachArgs,
     /// The port of the server, here and on the device; by default any that is free
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
@@ -112,9 +103,6 @@ pub(super) struct Args {
         default_value = "asked for on the command line"
     )]
     why: String,
-    /// Where records and locks are; by default the daemon's state, or the user's
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
     /// Look at the device and say what would be done; change nothing
     #[arg(long, conflicts_with = "server_only")]
     dry_run: bool,
@@ -126,82 +114,47 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// `[USER@]HOST[:PORT]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Remote {
-    user: Option<String>,
-    host: String,
-    port: u16,
-}
-
-impl std::str::FromStr for Remote {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (user, place) = match text.split_once('@') {
-            Some((user, place)) => (Some(user.to_owned()), place),
-            None => (None, text),
-        };
-        // An IPv6 address has colons of its own; with a port it stands in brackets.
-        let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, rest)) => (host, rest.strip_prefix(':')),
-            None => match place.split_once(':') {
-                Some((host, port)) if !port.contains(':') => (host, Some(port)),
-                _ => (place, None),
-            },
-        };
-        let port = match port {
-            None => 22,
-            Some(port) => port.parse().map_err(|_| format!("'{port}' is no port"))?,
-        };
-        if host.is_empty() || user.as_deref() == Some("") {
-            return Err("it is HOST, USER@HOST or USER@HOST:PORT".to_owned());
-        }
-        Ok(Self {
-            user,
-            host: host.to_owned(),
-            port,
-        })
-    }
-}
-
-impl Remote {
-    /// A name made of the host.
-    fn name(&self) -> Option<DeviceName> {
-        let host = self.host.replace(':', "-");
-        let name = if self.port == 22 {
-            host
-        } else {
-            format!("{host}-{}", self.port)
-        };
-        name.parse().ok()
-    }
-}
-
 impl Args {
-    pub(super) fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
-        let place = place::find(self.state.as_deref(), context)?;
+    pub(super) fn run(self, context: &mut Context, caller: &Caller) -> anyhow::Result<Exit> {
+        let config = self.reach.config(context)?;
+        let state = place::state(self.reach.state.as_deref(), config.as_ref(), context)?;
+        let (place, stock) = (Place::below(&state), Stock::below(&state));
+        if self.server_only {
+            return self.serve(&place, &stock, context);
+        }
+        let target = self.reach.target(self.device.as_ref(), config.as_ref(), context)?;
+        if let (Some(config), Some(_)) = (&config, &target.known) {
+            let settings = context.settings(config);
+            let me = remote::who(caller, &settings).ok().or_else(|| user().parse().ok());
+            match Holds::read(&settings.paths.journal(), &target.name)?.leave(&target.name, me.as_ref(), self.wait > 0)
+            {
+                Leave::Free => {}
+                Leave::Noted(note) => context.output.say(note),
+                Leave::Refused(refusal) => return Err(refusal.into()),
+            }
+        }
         let out = &mut context.output;
-        let image = self.image.image(out)?;
-        let driver = self.driver()?;
+        let board = self.image.board.clone().or_else(|| target.board());
+        let named = self.image.named(board.as_deref(), out)?;
         let session = Session::begin(None)?;
-        let Some(remote) = &self.remote else {
-            return self.serve(image, &driver, &place, &session, out);
+        let address = self.reach.address(&target, &place, out)?;
+        let driver = target.driver.clone();
+        let image = match named {
+            Some(image) => image,
+            None if board.is_none() && target.payload().is_none() => {
+                // Nobody says which board it is: it does.
+                let Some(looked) = look(&address, &driver, &session)? else {
+                    return Ok(session.interrupted());
+                };
+                self.image.stocked(&stock, None, looked.look.board.as_deref())?
+            }
+            None => self.image.stocked(&stock, target.payload(), board.as_deref())?,
         };
-        let Some(name) = self.device.clone().or_else(|| remote.name()) else {
-            return Err(Usage::new("the device needs a name").hint("--device NAME").into());
-        };
-        let host_key = hostkey::settle(
-            self.host_key.clone(),
-            self.accept_new,
-            &place.known_hosts(),
-            &name,
-            (&remote.host, remote.port),
-            out,
-        )?;
-        let address = self.address(remote, name, host_key);
         if self.dry_run {
-            return self.look(&image, address, &driver, &session, out);
+            return self.tell_plan(&image, board.as_deref(), &address, &driver, &session, out);
+        }
+        if matches!(image, Image::Stocked(_)) {
+            out.say(format!("{}: {image} is the newest in stock", target.name));
         }
         let parcels = match self.image.parcels(image, &driver, &place, &session, out)? {
             Ok(parcels) => parcels,
@@ -214,7 +167,7 @@ impl Args {
         let (told, mut telling) = unbounded_channel();
         let order = FlashOrder {
             driver,
-            board: self.image.board.clone(),
+            board,
             force_mismatch: self.image.force_mismatch,
             payload: parcels.clone(),
             who: user(),
@@ -224,11 +177,13 @@ impl Args {
             limits: self.limits(),
             budget: self.bandwidth.map_or_else(Budget::default, Budget::of),
             port: self.port,
-            power_command: self.power_command.as_ref().map(program),
+            power_command: self.power_command.as_ref().map(program).or_else(|| target.power()),
             console: self
                 .console_command
                 .as_ref()
-                .map(|name| Console { command: program(name) }),
+                .map(program)
+                .or_else(|| target.console())
+                .map(|command| Console { command }),
             records: place.records(),
             locks: place.locks(),
             told: self.verbose.then_some(told),
@@ -257,28 +212,6 @@ impl Args {
         Ok(exit)
     }
 
-    fn driver(&self) -> anyhow::Result<DriverChoice> {
-        let Some(file) = &self.driver_file else {
-            return Ok(self.driver.clone());
-        };
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Broken::new(format!("'{}' cannot be read: {error}", file.display())))?;
-        let driver = toml::from_str(&text);
-        Ok(driver.map_err(|error| Usage::new(format!("'{}' describes no driver: {error}", file.display())))?)
-    }
-
-    fn address(&self, remote: &Remote, name: DeviceName, host_key: HostKey) -> DeviceAddress {
-        DeviceAddress {
-            name,
-            host: remote.host.clone(),
-            port: remote.port,
-            user: remote.user.clone().unwrap_or_else(|| "root".to_owned()),
-            identity: self.identity.clone(),
-            host_key,
-            config: self.ssh_config.clone(),
-        }
-    }
-
     fn limits(&self) -> Limits {
         Limits {
             total: Duration::from_secs(self.timeout),
@@ -289,47 +222,40 @@ impl Args {
         }
     }
 
-    fn serve(
-        &self,
-        image: PathBuf,
-        driver: &DriverChoice,
-        place: &Place,
-        session: &Session,
-        out: &mut Output,
-    ) -> anyhow::Result<Exit> {
-        match self.image.parcels(image, driver, place, session, out)? {
-            Ok(parcels) => serve::serve(&parcels, self.listen, self.port.unwrap_or(PORT), session, out),
+    fn serve(&self, place: &Place, stock: &Stock, context: &mut Context) -> anyhow::Result<Exit> {
+        let out = &mut context.output;
+        let board = self.image.board.as_deref();
+        let image = match self.image.named(board, out)? {
+            Some(image) => image,
+            None => self.image.stocked(stock, None, board)?,
+        };
+        let driver = self.reach.driver()?.unwrap_or_default();
+        let session = Session::begin(None)?;
+        match self.image.parcels(image, &driver, place, &session, out)? {
+            Ok(parcels) => serve::serve(&parcels, self.listen, self.port.unwrap_or(PORT), &session, out),
             Err(exit) => Ok(exit),
         }
     }
 
     /// What would be done, as far as looking tells.
-    fn look(
+    fn tell_plan(
         &self,
-        image: &Path,
-        address: DeviceAddress,
+        image: &Image,
+        board: Option<&str>,
+        address: &DeviceAddress,
         driver: &DriverChoice,
         session: &Session,
         out: &mut Output,
     ) -> anyhow::Result<Exit> {
-        let name = address.name.clone();
-        let ssh = Ssh::to(address, Patience::default())?;
-        let own = driver::of(driver);
-        let mut stop = session.stopping();
-        let looked = session.runtime().block_on(async {
-            tokio::select! {
-                looked = look_at(&ssh, own.as_ref()) => Some(looked),
-                () = stop.word() => None,
-            }
-        });
-        let Some(looked) = looked else {
+        let name = &address.name;
+        let Some(looked) = look(address, driver, session)? else {
             return Ok(session.interrupted());
         };
-        let Looked { look, updater } = looked?;
+        let Looked { look, updater } = looked;
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
         if self.json {
             out.json(&json!({
-                "device": name, "driver": driver.name(), "image": image, "board": look.board, "version": look.seen.version,
+                "device": name, "driver": driver.name(), "image": image.to_string(), "board": look.board, "version": look.seen.version,
                 "slot": look.seen.slot, "boot_id": look.seen.boot_id, "updater": format!("{updater:?}"),
             }))?;
         } else {
@@ -338,15 +264,16 @@ impl Args {
                 shown(&look.board),
                 shown(&look.seen.version),
                 shown(&look.seen.slot),
-                image.display()
+                image
             ))?;
         }
-        let wanted = self.image.board.as_ref();
-        if wanted.is_some() && wanted != look.board.as_ref() && !self.image.force_mismatch {
+        if let Some(wanted) = board
+            && look.board.as_deref() != Some(wanted)
+            && !self.image.force_mismatch
+        {
             out.say(format!(
-                "the device's board is {}, and the update is for {} (--force-mismatch overrides this)",
-                shown(&look.board),
-                shown(&self.image.board)
+                "the device's board is {}, and the update is for {wanted} (--force-mismatch overrides this)",
+                shown(&look.board)
             ));
             return Ok(Exit::Failed);
         }
@@ -387,48 +314,25 @@ impl Args {
     }
 }
 
+/// Looks at a device, unless somebody says to stop.
+fn look(address: &DeviceAddress, driver: &DriverChoice, session: &Session) -> anyhow::Result<Option<Looked>> {
+    let ssh = Ssh::to(address.clone(), Patience::default())?;
+    let own = driver::of(driver);
+    let mut stop = session.stopping();
+    let looked = session.runtime().block_on(async {
+        tokio::select! {
+            looked = look_at(&ssh, own.as_ref()) => Some(looked),
+            () = stop.word() => None,
+        }
+    });
+    Ok(looked.transpose()?)
+}
+
 /// Who asks, for the record.
-fn user() -> String {
+pub(super) fn user() -> String {
     let name = ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let name = name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     windlass_core::escape::escaped(&name)
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("10.0.0.7", None, "10.0.0.7", 22, "10.0.0.7")]
-    #[case("lab-7:2222", None, "lab-7", 2222, "lab-7-2222")]
-    #[case("chronos@lab-7", Some("chronos"), "lab-7", 22, "lab-7")]
-    #[case("fe80::1", None, "fe80::1", 22, "fe80--1")]
-    #[case("root@[fe80::1]:2222", Some("root"), "fe80::1", 2222, "fe80--1-2222")]
-    fn remotes(
-        #[case] text: &str,
-        #[case] user: Option<&str>,
-        #[case] host: &str,
-        #[case] port: u16,
-        #[case] name: &str,
-    ) {
-        let remote: Remote = text.parse().unwrap();
-        assert_eq!(
-            (remote.user.as_deref(), remote.host.as_str(), remote.port),
-            (user, host, port)
-        );
-        assert_eq!(remote.name().unwrap().as_str(), name);
-    }
-
-    #[rstest]
-    #[case("")]
-    #[case("@host")]
-    #[case("host:port")]
-    #[case("host:99999")]
-    fn no_remotes(#[case] text: &str) {
-        assert!(text.parse::<Remote>().is_err());
-    }
 }

@@ -1,10 +1,13 @@
 //! `windlass device`: the devices of the lab. What the bot knows of them it is asked for, in the words of the one grammar; what talks to a device
 //! is done here.
 
+mod check;
 mod flash;
+mod holds;
 mod hostkey;
 mod image;
 mod place;
+mod reach;
 mod screen;
 mod serve;
 
@@ -15,7 +18,7 @@ use super::{Context, Run};
 use crate::exit::Exit;
 
 /// The commands that are carried out here, and not by the bot.
-pub(super) const OWN: [&str; 1] = ["flash"];
+pub(super) const OWN: [&str; 2] = ["flash", "check"];
 
 /// Arguments of `windlass device`.
 #[derive(Debug, clap::Args)]
@@ -32,6 +35,8 @@ pub struct Args {
 enum Command {
     /// Flash a device: update it, restart it, and prove that it runs what was written
     Flash(Box<flash::Args>),
+    /// Go through every step of a flash that changes nothing, and say how each went
+    Check(Box<check::Args>),
     /// What the bot carries out.
     #[command(flatten)]
     Bot(DeviceCommand),
@@ -40,7 +45,8 @@ enum Command {
 impl Run for Args {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         match self.command {
-            Command::Flash(args) => args.run(context),
+            Command::Flash(args) => args.run(context, &self.caller),
+            Command::Check(args) => args.run(context),
             Command::Bot(_) => ask(context, &self.caller),
         }
     }

@@ -3,20 +3,30 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
-use crate::devices::Place;
+use crate::config::Config;
 use crate::exit::Broken;
 
-/// The one that was named; else the daemon's, where there is a configuration; else the user's.
+/// The configuration, where there is one.
 ///
 /// # Errors
-/// The configuration is wrong, or there is no home.
-pub(super) fn find(named: Option<&Path>, context: &Context) -> anyhow::Result<Place> {
-    if let Some(named) = named {
-        return Ok(Place::below(named));
-    }
+/// It is there, and wrong.
+pub(super) fn config(context: &Context) -> anyhow::Result<Option<Config>> {
     if context.global.config.is_file() {
-        let config = context.config()?;
-        return Ok(Place::below(&context.settings(&config).paths.state()));
+        return Ok(Some(context.config()?));
+    }
+    Ok(None)
+}
+
+/// The state directory that was named; else the daemon's, where there is a configuration; else the user's.
+///
+/// # Errors
+/// There is neither, and no home.
+pub(super) fn state(named: Option<&Path>, config: Option<&Config>, context: &Context) -> anyhow::Result<PathBuf> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    if let Some(config) = config {
+        return Ok(context.settings(config).paths.state());
     }
     let variable = |name| {
         std::env::var_os(name)
@@ -28,5 +38,5 @@ pub(super) fn find(named: Option<&Path>, context: &Context) -> anyhow::Result<Pl
         Broken::new("there is no place for records: neither a configuration nor HOME is there")
             .hint("name one: --state DIR")
     })?;
-    Ok(Place::below(&state.join("windlass")))
+    Ok(state.join("windlass"))
 }

@@ -161,6 +161,11 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// How the payload comes to it.
     fn delivery(&self) -> Delivery;
 
+    /// The folder on the device that takes the update before it is installed, where there is one.
+    fn spool(&self) -> Option<&str> {
+        None
+    }
+
     /// Has it install; the slot from which what was installed is to run comes back.
     fn install<'a>(&'a self, work: &'a Work<'a>) -> Doing<'a, SlotRule>;
 

@@ -89,6 +89,10 @@ impl Driver for RaucDriver {
         }
     }
 
+    fn spool(&self) -> Option<&str> {
+        Some(&self.0.spool)
+    }
+
     fn delivery(&self) -> Delivery {
         Delivery::Pushed
     }

@@ -27,6 +27,10 @@ impl Driver for SwUpdateDriver {
         Updater::Idle
     }
 
+    fn spool(&self) -> Option<&str> {
+        Some(&self.0.spool)
+    }
+
     fn delivery(&self) -> Delivery {
         Delivery::Pushed
     }
