@@ -6,6 +6,7 @@
 pub mod bot;
 pub mod chance;
 pub mod client;
+pub mod clock;
 pub mod clone;
 pub mod crowd;
 pub mod demo;

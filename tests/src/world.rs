@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
 use crate::bot::Bot;
+use crate::clock;
 use crate::clone::{Clone, git_of};
 use crate::gpg::{Agent, GpgHome};
 use crate::keystore;
@@ -307,6 +308,13 @@ impl World {
     /// Starts the bot, which dies at a point that the code names.
     pub fn start_bot_that_dies_at(&mut self, point: &str) -> anyhow::Result<()> {
         let serve = self.serve().env("WINDLASS_CRASH_AT", point);
+        self.bot = Some(Bot::start(&serve, &self.socket(), &self.dir.path().join("bot.log"))?);
+        Ok(())
+    }
+
+    /// Starts the bot with a clock that is so far ahead.
+    pub fn start_bot_ahead(&mut self, by: std::time::Duration) -> anyhow::Result<()> {
+        let serve = clock::ahead(self.serve(), by)?;
         self.bot = Some(Bot::start(&serve, &self.socket(), &self.dir.path().join("bot.log"))?);
         Ok(())
     }

@@ -76,7 +76,7 @@ pub(crate) const MACHINES: [Needed; 8] = [
 /// other updaters.
 ///
 /// Not dnf-plugins-core: Debian's cannot stand beside zypper, and the test that wants its `repoclosure` unpacks it by itself.
-pub(crate) const TESTS: [Needed; 18] = [
+pub(crate) const TESTS: [Needed; 19] = [
     program("createrepo_c", "createrepo-c"),
     program("zypper", "zypper"),
     program("installcheck", "libsolv-tools"),
@@ -90,6 +90,8 @@ pub(crate) const TESTS: [Needed; 18] = [
     program("docker-registry", "docker-registry"),
     program("skopeo", "skopeo"),
     program("curl", "curl"),
+    // A clock that is ahead.
+    program("faketime", "faketime"),
     // Signatures and readers of payloads.
     program("openssl", "openssl"),
     program("python3", "python3"),

@@ -357,6 +357,11 @@ impl Machine {
         Ok(())
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.order.name
+    }
+
     /// Where its disk and its other files are.
     pub fn dir(&self) -> &Path {
         self.dir.path()

@@ -18,6 +18,7 @@ mod qmp;
 pub mod rauc;
 pub mod swupdate;
 pub mod system;
+mod traces;
 mod tree;
 
 pub use disk::Slot;

@@ -1,6 +1,6 @@
 //! A machine, and a person who flashes it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -136,48 +136,17 @@ impl World {
             .map(|process| process.argv.join(" "))
             .collect();
         assert_eq!(left, [""; 0], "processes are left");
-        assert_eq!(self.ssh()?, [], "connections are left");
+        assert_eq!(self.machine.connections(), [], "connections are left");
         assert_eq!(self.machine.says("slotctl active")?, slot);
         assert_eq!(self.machine.version()?, version);
-        // Of servers on the device only its sshd is there.
-        let listening = self.machine.says("netstat -ltn | grep -c LISTEN || true")?;
-        assert_eq!(
-            listening,
-            self.machine.says("netstat -ltn | grep -c ':22 ' || true")?,
-            "a port is left"
-        );
+        assert_eq!(self.machine.servers()?, 1, "a port is left");
         assert!(!self.is_locked()?, "a lock is left");
         Ok(())
     }
 
     /// Whether somebody has the machine's lock.
     pub(crate) fn is_locked(&self) -> anyhow::Result<bool> {
-        let file = self.state().join("devices/locks/lab-1.lock");
-        if !file.exists() {
-            return Ok(false);
-        }
-        let file = std::fs::File::open(&file)?;
-        Ok(rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err())
-    }
-
-    /// Every ssh that leads to the machine.
-    pub(crate) fn ssh(&self) -> anyhow::Result<Vec<proc::Process>> {
-        let port = self.machine.port.to_string();
-        let leads = |process: &proc::Process| {
-            let to = |pair: &[String]| pair[0] == "-p" && pair[1] == port;
-            process.runs("ssh") && process.argv.windows(2).any(to)
-        };
-        let own = proc::Process {
-            id: i32::try_from(std::process::id())?,
-            argv: Vec::new(),
-            dir: None,
-        };
-        // A flash that was killed has left its children to nobody: all there are are looked at.
-        let all = proc::of_world(Path::new("/"));
-        Ok(all
-            .into_iter()
-            .filter(|process| process.id != own.id && leads(process))
-            .collect())
+        self.machine.is_locked(&self.state())
     }
 }
 

@@ -1,0 +1,4 @@
+//! The lab as a whole: a server whose jobs flash machines, virtual ones here, that really restart.
+
+mod lab;
+mod way;
