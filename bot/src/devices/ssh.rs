@@ -121,14 +121,14 @@ fn said(stderr: &str) -> String {
 }
 
 impl SshError {
-    /// Whose fault it is: a command that fails is the update's, all else the lab's.
+    /// Whose fault it is: a command that fails is the update's, another device that answers is nobody's; all else is the lab's.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Failed { .. } => Fault::Product,
+            Self::HostKey(_) => Fault::Identity,
             Self::Address(_)
             | Self::Start(_)
             | Self::Unreachable(_)
-            | Self::HostKey(_)
             | Self::Denied(_)
             | Self::TimedOut { .. }
             | Self::Input(_) => Fault::Infrastructure,
@@ -618,7 +618,13 @@ mod tests {
         "host key is not"
     )]
     fn what_ssh_says_is_understood(#[case] complaints: &str, #[case] says: &str) {
-        let error = judged(complaints).to_string();
+        let error = judged(complaints);
+        assert_eq!(
+            error.fault() == Fault::Identity,
+            says.contains("key") || says.contains("known"),
+            "{error}"
+        );
+        let error = error.to_string();
         assert!(error.contains(says), "{error}");
     }
 }

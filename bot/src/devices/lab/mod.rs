@@ -30,8 +30,9 @@ pub fn result(record: &FlashRecord) -> Result<JobResult, Trouble> {
         | Outcome::Failed {
             fault: Fault::Product, ..
         } => Err(Trouble::lasting(told)),
+        // Whoever looked says so, and then it may go on: what is held is not tried meanwhile.
         Outcome::Failed {
-            fault: Fault::Infrastructure,
+            fault: Fault::Infrastructure | Fault::Identity,
             ..
         }
         | Outcome::Cancelled { .. } => Err(Trouble::transient(told)),
@@ -65,6 +66,7 @@ fn ending(outcome: &Outcome) -> Ending {
         } => match (fault, device_works) {
             (Fault::Product, Some(true)) => Ending::Product,
             (Fault::Product, Some(false) | None) => Ending::Looping,
+            (Fault::Identity, _) => Ending::Stranger,
             (Fault::Infrastructure, Some(true)) => Ending::Trouble,
             (Fault::Infrastructure, Some(false) | None) => Ending::Silent,
         },
@@ -127,6 +129,8 @@ mod tests {
     #[case(failed(FlashStep::Reboot, Fault::Product, Some(false)), Ending::Looping)]
     #[case(failed(FlashStep::Install, Fault::Infrastructure, Some(true)), Ending::Trouble)]
     #[case(failed(FlashStep::Look, Fault::Infrastructure, None), Ending::Silent)]
+    #[case(failed(FlashStep::Look, Fault::Identity, Some(false)), Ending::Stranger)]
+    #[case(failed(FlashStep::Reboot, Fault::Identity, None), Ending::Stranger)]
     #[case(failed(FlashStep::Lock, Fault::Infrastructure, None), Ending::Nothing)]
     #[case(failed(FlashStep::Payload, Fault::Product, None), Ending::Nothing)]
     #[case(Outcome::Cancelled { step: FlashStep::Install, device_works: Some(true) }, Ending::Nothing)]

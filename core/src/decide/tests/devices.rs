@@ -188,6 +188,34 @@ fn a_device_that_fails_by_its_own_fault_is_quarantined_until_somebody_says_that_
 }
 
 #[test]
+fn a_device_in_whose_place_another_one_answers_is_quarantined_at_once() {
+    let mut town = lab();
+    town.flashed("kiosk-1", Ending::Silent, "no route to it");
+    town.flashed("kiosk-1", Ending::Stranger, "its host key is another one");
+    let why = town.says("carol", "device why kiosk-1").out;
+    assert!(
+        why.contains("bad: another one may be in its place: its host key is another one")
+            && !why.contains("did not answer"),
+        "{why}"
+    );
+    town.version();
+    let why = town.says("carol", "device why kiosk-1").out;
+    assert!(
+        why.contains("job 1 waits for it") && why.contains("hint: device health kiosk-1 good"),
+        "{why}"
+    );
+    town.does(
+        "root",
+        "device health kiosk-1 good -m 'has a new disk, and the configuration its new key'",
+    );
+    assert!(
+        town.says("carol", "device why kiosk-1")
+            .out
+            .contains("it begins at once")
+    );
+}
+
+#[test]
 fn a_device_that_does_not_answer_is_left_alone_ever_longer() {
     let mut town = lab();
     town.flashed("kiosk-2", Ending::Silent, "no route to it");

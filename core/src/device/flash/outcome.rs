@@ -80,6 +80,8 @@ impl fmt::Display for FlashStep {
 pub enum Fault {
     /// The lab's: a device that cannot be reached, a tunnel, a host key, a full disk. The same may go well another time.
     Infrastructure,
+    /// Who answers is not the device, by its host key: neither the lab nor the update is tried any further.
+    Identity,
     /// The update's: a payload that is refused, a system that does not come up, another version than was asked for.
     Product,
 }
@@ -88,6 +90,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Infrastructure => "infrastructure",
+            Self::Identity => "identity",
             Self::Product => "product",
         })
     }
@@ -158,6 +161,13 @@ impl fmt::Display for Outcome {
             None => "; nobody knows how the device is",
         };
         match self {
+            // What answers there says nothing of the device.
+            Self::Failed {
+                step,
+                why,
+                fault: fault @ Fault::Identity,
+                ..
+            } => write!(f, "failed at {step} ({fault}): {why}"),
             Self::Succeeded => f.write_str("succeeded"),
             Self::RolledBack { why } => write!(f, "rolled back: {why}; the device runs its old system"),
             Self::Failed {

@@ -129,6 +129,8 @@ impl Device {
                 self.silent_in_a_row = self.silent_in_a_row.saturating_add(1);
                 self.found(Health::Looping, &end.told, now);
             }
+            // Somebody answers; of the device nothing was found out.
+            Ending::Stranger => self.silent_in_a_row = 0,
             Ending::Trouble => {
                 self.silent_in_a_row = 0;
                 self.bad_in_a_row = self.bad_in_a_row.saturating_add(1);

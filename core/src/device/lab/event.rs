@@ -99,6 +99,8 @@ pub enum Ending {
     Trouble,
     /// The device does not answer.
     Silent,
+    /// Who answers there is not the device: its host key is another one, or one that nobody agreed to.
+    Stranger,
     /// It says nothing of the device: nobody wanted it any more, or it never came to it.
     Nothing,
 }

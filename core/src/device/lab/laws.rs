@@ -36,6 +36,7 @@ fn ending() -> impl Strategy<Value = Ending> {
         Ending::Looping,
         Ending::Trouble,
         Ending::Silent,
+        Ending::Stranger,
         Ending::Nothing,
     ])
 }
@@ -110,10 +111,15 @@ proptest! {
             row = match ending {
                 Ending::Trouble => row + 1,
                 Ending::Succeeded => 0,
-                Ending::Product | Ending::Looping | Ending::Silent | Ending::Nothing => row,
+                Ending::Product | Ending::Looping | Ending::Silent | Ending::Stranger | Ending::Nothing => row,
             };
             let is_bad = device.standing.health == Health::Bad;
-            prop_assert_eq!(is_bad, row >= limits.bad_in_a_row, "{:?} after {}", device, row);
+            let is_meant = row >= limits.bad_in_a_row || ending == Ending::Stranger;
+            prop_assert_eq!(is_bad, is_meant, "{:?} after {}", device, row);
+            if ending == Ending::Stranger {
+                prop_assert!(device.left_alone.is_none() && device.silent_in_a_row == 0, "it counts as one that is silent");
+                prop_assert!(device.standing.why.contains("another one"), "{:?}", device);
+            }
             let silent = matches!(ending, Ending::Silent | Ending::Looping);
             if silent {
                 let pause = device.left_alone.unwrap().duration_since(now);
@@ -317,7 +323,7 @@ impl Lab {
                 self.policy
                     .failed(&self.jobs, (id, attempt), "refused", false, self.now)
             }
-            Ending::Trouble | Ending::Silent | Ending::Nothing => {
+            Ending::Trouble | Ending::Silent | Ending::Stranger | Ending::Nothing => {
                 self.policy.failed(&self.jobs, (id, attempt), "away", true, self.now)
             }
         };

@@ -36,7 +36,8 @@ impl Limits {
     /// What goes on record of a flash that ended: all of it, in the order in which it is to be applied.
     ///
     /// The product's faults are not the device's: they neither count against it nor for it. Only what fails while the device answers
-    /// counts towards quarantine; a device that does not answer may just be switched off, and heals by answering.
+    /// counts towards quarantine; a device that does not answer may just be switched off, and heals by answering. Where another one answers in
+    /// its place nobody tries again until somebody has looked.
     pub fn follows(&self, device: &Device, end: FlashEnd, now: Timestamp) -> Vec<DeviceEvent> {
         let mut after = device.clone();
         let (ending, told) = (end.ending, end.told.clone());
@@ -62,7 +63,12 @@ impl Limits {
                     by: None,
                 });
             }
-            Ending::Trouble | Ending::Succeeded | Ending::Product | Ending::Nothing => {}
+            Ending::Stranger if !after.standing.health.is_out() => events.push(DeviceEvent::Judged {
+                health: Health::Bad,
+                why: format!("another one may be in its place: {told}"),
+                by: None,
+            }),
+            Ending::Stranger | Ending::Trouble | Ending::Succeeded | Ending::Product | Ending::Nothing => {}
         }
         events
     }

@@ -10,7 +10,8 @@
 //!
 //! Whose fault a bad flash is decides what follows ([`Limits::follows`]): a payload that is refused or does not come up is the product's, and
 //! says nothing against the device. A device that does not answer is left alone for a while, ever longer. One that answers and fails
-//! all the same is at fault itself: so many times in a row, and it is quarantined.
+//! all the same is at fault itself: so many times in a row, and it is quarantined. Where another one answers in its place, by its host key, that happens
+//! at once.
 
 #[cfg(feature = "task")]
 pub mod calendar;
