@@ -77,11 +77,15 @@ pub fn needs(world: &World, actor: &Actor, command: &Command) -> BTreeSet<(Sourc
     }
 }
 
+/// Among so many flashes the last rollback of a device is looked for.
+const ROLLBACKS: u32 = 20;
+
 /// The device whose flashes have to be looked up before a command can be decided, and how many of them, the newest.
 pub fn needs_flashes(command: &Command) -> Option<(&DeviceName, u32)> {
     match command {
         Command::Device(DeviceCommand::History { name, limit, .. }) => Some((name, *limit)),
         Command::Device(DeviceCommand::Show { name, .. }) => Some((name, 5)),
+        Command::Device(DeviceCommand::Why { name: Some(name), .. }) => Some((name, ROLLBACKS)),
         Command::Device(_)
         | Command::Build(_)
         | Command::Task(_)

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::table::table;
 use super::time::{moment, moment_to_the_second, since};
 use crate::decide::{DeviceFacts, Facts};
+use crate::device::flash::Outcome;
 use crate::device::lab::{Device, DeviceEvent, FlashLine, Health};
 use crate::id::{DeviceName, JobId, PayloadName, UserName};
 use crate::job::{Job, JobState, Subject};
@@ -118,8 +119,33 @@ fn job_of<'w>(world: &'w World, name: &DeviceName) -> Option<&'w Job> {
     of_it.iter().find(works).or_else(|| of_it.first()).copied()
 }
 
-/// What a device does or waits for, in one line.
+/// The last rollback of a device, in a sentence; nothing once a later flash has succeeded. The flashes are the newest, newest first.
+pub fn rolled_back(flashes: &[FlashLine], name: &DeviceName) -> Option<String> {
+    let back = Outcome::RolledBack { why: String::new() }.word();
+    let succeeded = |line: &&FlashLine| line.outcome == Outcome::Succeeded.word();
+    let own = flashes.iter().filter(|line| line.device == *name);
+    let mut since = own.take_while(|line| !succeeded(line));
+    let last = since.find(|line| line.outcome == back)?;
+    let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "of before".to_owned());
+    let to = last.to_version.as_deref().unwrap_or("that was new");
+    Some(format!(
+        "version {to} was rolled back to version {} at {} UTC, by flash {}",
+        version(&last.from_version),
+        moment_to_the_second(last.ended),
+        last.flash
+    ))
+}
+
+/// What a device does or waits for, in one line; and that its last update was rolled back.
 pub fn why(world: &World, facts: &Facts, name: &DeviceName, now: Timestamp) -> String {
+    let waits = waits(world, facts, name, now);
+    match rolled_back(&facts.flashes, name) {
+        Some(back) => format!("{waits}; {back}"),
+        None => waits,
+    }
+}
+
+fn waits(world: &World, facts: &Facts, name: &DeviceName, now: Timestamp) -> String {
     let device = world.devices().get(name);
     let job = job_of(world, name);
     if let Some(job) = job

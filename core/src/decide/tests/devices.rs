@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use super::super::town::Town;
 use crate::decide::rollout::{Cause, after_payload, begin_nightly};
 use crate::decide::{DeviceFacts, NightlyFacts};
-use crate::device::lab::{Calendar, Ending, FlashEnd, Limits, rollout};
+use crate::device::lab::{Calendar, Ending, FlashEnd, FlashLine, Limits, rollout};
 use crate::event::Event;
 use crate::id::{DeviceName, JobId};
 use crate::job::strategies::{making_of, payload_with};
@@ -213,6 +213,48 @@ fn a_device_in_whose_place_another_one_answers_is_quarantined_at_once() {
             .out
             .contains("it begins at once")
     );
+}
+
+#[test]
+fn why_tells_of_the_last_rollback_until_a_flash_succeeds() {
+    let mut town = lab();
+    let line = |second: i64, outcome: &str| FlashLine {
+        flash: format!("f-{second}"),
+        device: name("kiosk-1"),
+        began: town.now + SignedDuration::from_secs(second),
+        ended: town.now + SignedDuration::from_secs(second + 9),
+        who: "windlass".to_owned(),
+        why: "so".to_owned(),
+        job: None,
+        driver: "rauc".to_owned(),
+        payload: None,
+        from_version: Some("1.0.1".to_owned()),
+        to_version: Some("1.0.2".to_owned()),
+        slot_before: None,
+        slot_after: None,
+        bytes_sent: 1,
+        outcome: outcome.to_owned(),
+        told: outcome.to_owned(),
+        restart_seconds: None,
+    };
+    let newest_first = vec![
+        line(300, "failed"),
+        line(200, "rolled back"),
+        line(100, "rolled back"),
+        line(0, "succeeded"),
+    ];
+    let good = line(400, "succeeded");
+    town.facts.flashes = newest_first;
+    let why = town.says("carol", "device why kiosk-1").out;
+    assert!(
+        why.contains("it is free: nothing waits for it; version 1.0.2 was rolled back to version 1.0.1 at 2026-11-21 ")
+            && why.contains("by flash f-200")
+            && why.lines().count() == 1,
+        "{why}"
+    );
+    assert!(!town.says("carol", "device why kiosk-2").out.contains("rolled back"));
+    town.facts.flashes.insert(0, good);
+    assert!(!town.says("carol", "device why kiosk-1").out.contains("rolled back"));
 }
 
 #[test]
