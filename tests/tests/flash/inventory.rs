@@ -47,8 +47,17 @@ impl<'w> Inventory<'w> {
         Ok(std::fs::read_to_string(&self.file)?)
     }
 
-    fn add_text(&self, more: &str) -> anyhow::Result<()> {
-        Ok(std::fs::write(&self.file, self.text()? + more)?)
+    fn write(&self, text: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(&self.file, text)?)
+    }
+
+    /// `windlass device add` of the machine.
+    fn add(&self, more: &[&str]) -> Cmd {
+        self.device(&["add", "lab-1", "--remote"])
+            .arg(format!("root@127.0.0.1:{}", self.world.machine.port))
+            .arg("--identity")
+            .arg(&self.world.machine.identity)
+            .args(more)
     }
 }
 
@@ -82,16 +91,44 @@ fn a_device_of_the_inventory_is_checked_and_flashed_from_the_stock() -> anyhow::
     }
     let world = World::of(System::default())?;
     let lab = Inventory::new(&world)?;
-    lab.add_text(&format!(
-        "\n[[device]]\nname = \"lab-1\"\naddress = \"127.0.0.1\"\nport = {}\nidentity = \"{}\"\nhost_key = \"{}\"\nboard = \"vm-lab\"\n\
-         power = [\"/nonexistent/power\", \"1\"]\n",
-        world.machine.port,
-        world.machine.identity.display(),
-        world.machine.host_key
-    ))?;
     let first = world.machine.boot_id()?;
 
+    // It is added with the key that it shows, once that is agreed to and everything is as it should be.
+    let before = lab.text()?;
+    let unknown = lab.add(&[]).run()?.exits(3)?;
+    assert!(
+        unknown.err().contains("SHA256:") && unknown.err().contains("hint: --accept-new"),
+        "{unknown}"
+    );
+    let stranger = lab.add(&["--host-key", OTHER]).run()?.exits(1)?;
+    assert!(stranger.err().contains("host key is not the one"), "{stranger}");
+    let powerless = ["--accept-new", "--power-command", "/nonexistent/power,1"];
+    let powerless = lab.add(&powerless).run()?.exits(1)?;
+    assert!(powerless.err().contains("WRONG  power"), "{powerless}");
+    assert!(powerless.err().contains("lab-1 is not added"), "{powerless}");
+    let printed = lab.add(&["--accept-new", "--dry-run"]).run()?.ok()?;
+    assert!(printed.out().starts_with("[[device]]\nname = \"lab-1\"\n"), "{printed}");
+    let wrong = lab.add(&["--accept-new", "--payload", "kiosk"]).run()?.exits(1)?;
+    assert!(wrong.err().contains("there is no payload 'kiosk'"), "{wrong}");
+    assert_eq!(lab.text()?, before);
+    let added = lab.add(&["--accept-new", "--tag", "canary"]).run()?.ok()?;
+    assert_eq!(lab.text()?, format!("{before}\n{}", added.out()));
+    for line in [
+        format!("host_key = \"{}\"\n", world.machine.host_key),
+        "board = \"vm-lab\"\n".to_owned(),
+        "tags = [\"canary\"]\n".to_owned(),
+    ] {
+        assert!(added.out().contains(&line), "{line}: {added}");
+    }
+    let again = lab.add(&["--accept-new"]).run()?.exits(1)?;
+    assert!(again.err().contains("there is a device 'lab-1' already"), "{again}");
+    world.is_left_well("A", "1.0.0")?;
+
     // Everything but the power command is as it should be, and nothing is changed.
+    lab.write(
+        &lab.text()?
+            .replace("tags =", "power = [\"/nonexistent/power\", \"1\"]\ntags ="),
+    )?;
     let checked = lab.device(&["check", "lab-1", "--json"]).run()?.exits(1)?;
     let told = checked.json()?;
     for name in ["lab", "lock", "ssh", "look", "updater", "tunnel"] {
@@ -109,7 +146,7 @@ fn a_device_of_the_inventory_is_checked_and_flashed_from_the_stock() -> anyhow::
     );
     assert_eq!(step(&told, "power").0, "wrong", "{checked}");
     assert_eq!(step(&told, "payload").0, "noted", "{checked}");
-    std::fs::write(&lab.file, lab.text()?.replace("/nonexistent/power", "/bin/true"))?;
+    lab.write(&lab.text()?.replace("/nonexistent/power", "/bin/true"))?;
     let checked = lab.device(&["check", "lab-1"]).run()?.ok()?;
     for word in ["good   ssh", "good   tunnel", "note   console", "port "] {
         assert!(checked.out().contains(word), "{word}: {checked}");
@@ -146,7 +183,7 @@ fn a_device_of_the_inventory_is_checked_and_flashed_from_the_stock() -> anyhow::
     world.is_left_well("B", "2.0.0")?;
 
     // The one that answers is another one: nothing goes there.
-    std::fs::write(&lab.file, lab.text()?.replace(&world.machine.host_key, OTHER))?;
+    lab.write(&lab.text()?.replace(&world.machine.host_key, OTHER))?;
     let checked = lab.device(&["check", "lab-1", "--json"]).run()?.exits(1)?;
     let told = checked.json()?;
     let (verdict, found) = step(&told, "ssh");
@@ -154,9 +191,12 @@ fn a_device_of_the_inventory_is_checked_and_flashed_from_the_stock() -> anyhow::
     assert!(found.contains("host key is not the one"), "{checked}");
     assert_eq!(step(&told, "tunnel").0, "skipped", "{checked}");
     let ran = lab.device(&["flash", "--device", "lab-1", "--json"]).run()?.exits(1)?;
-    assert!(
-        outcome(&record(&ran)?, "why").contains("host key is not the one"),
+    let told = record(&ran)?;
+    assert_eq!(
+        (outcome(&told, "step"), outcome(&told, "fault")),
+        ("look", "identity"),
         "{ran}"
     );
+    assert!(outcome(&told, "why").contains("host key is not the one"), "{ran}");
     world.is_left_well("B", "2.0.0")
 }

@@ -39,29 +39,66 @@ pub(super) fn settle(
     if is_known(known, name)? {
         return Ok(HostKey::Known(known.to_owned()));
     }
-    let unknown = || {
-        Broken::new(format!("the host key of {name} is not known")).hint(
-            "--accept-new takes the one that it has now; --host-key 'ssh-ed25519 AAAA…' pins the one that it has to have",
-        )
-    };
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    let unknown = || unknown(name);
+    if !asks() {
         return Err(unknown().into());
     }
     let key = shown_by(place.0, place.1)?;
-    out.say(format!(
-        "The host key of {name} is not known. {}:{} shows",
-        place.0, place.1
-    ));
-    out.say(format!("  {}\n  {}", escaped(&key), fingerprint(&key)));
-    out.talk("Is that the device? [y/N] ");
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    if !matches!(answer.trim(), "y" | "Y" | "yes") {
+    show(&key, name, place, out);
+    if !is_it(out)? {
         return Err(unknown().into());
     }
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(known)?;
     writeln!(file, "{name} {key}")?;
     Ok(HostKey::Known(known.to_owned()))
+}
+
+/// The key that a device is pinned by from now on: the one that is given, or the one that it shows and that somebody agrees to.
+///
+/// # Errors
+/// It shows none, nobody can be asked, or whoever was asked said no.
+pub(super) fn agreed(
+    given: Option<&str>,
+    accept_new: bool,
+    name: &DeviceName,
+    place: (&str, u16),
+    out: &mut Output,
+) -> anyhow::Result<String> {
+    if let Some(key) = given {
+        return Ok(key.trim().to_owned());
+    }
+    let key = shown_by(place.0, place.1)?;
+    show(&key, name, place, out);
+    if accept_new || (asks() && is_it(out)?) {
+        return Ok(key);
+    }
+    Err(unknown(name).into())
+}
+
+fn unknown(name: &DeviceName) -> Broken {
+    Broken::new(format!("the host key of {name} is not known")).hint(
+        "--accept-new takes the one that it has now; --host-key 'ssh-ed25519 AAAA…' pins the one that it has to have",
+    )
+}
+
+/// Whether there is a person who can be asked.
+fn asks() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+fn show(key: &str, name: &DeviceName, place: (&str, u16), out: &mut Output) {
+    out.say(format!(
+        "The host key of {name} is not known. {}:{} shows",
+        place.0, place.1
+    ));
+    out.say(format!("  {}\n  {}", escaped(key), fingerprint(key)));
+}
+
+fn is_it(out: &mut Output) -> io::Result<bool> {
+    out.talk("Is that the device? [y/N] ");
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Whether a file of known hosts has a key for a name.

@@ -1,6 +1,7 @@
 //! `windlass device`: the devices of the lab. What the bot knows of them it is asked for, in the words of the one grammar; what talks to a device
 //! is done here.
 
+mod add;
 mod check;
 mod flash;
 mod holds;
@@ -9,6 +10,7 @@ mod image;
 mod place;
 mod reach;
 mod screen;
+mod section;
 mod serve;
 
 use windlass_core::command::DeviceCommand;
@@ -18,7 +20,7 @@ use super::{Context, Run};
 use crate::exit::Exit;
 
 /// The commands that are carried out here, and not by the bot.
-pub(super) const OWN: [&str; 2] = ["flash", "check"];
+pub(super) const OWN: [&str; 3] = ["flash", "add", "check"];
 
 /// Arguments of `windlass device`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +37,8 @@ pub struct Args {
 enum Command {
     /// Flash a device: update it, restart it, and prove that it runs what was written
     Flash(Box<flash::Args>),
+    /// Try a device, show its host key, and put it into the configuration with that key pinned
+    Add(Box<add::Args>),
     /// Go through every step of a flash that changes nothing, and say how each went
     Check(Box<check::Args>),
     /// What the bot carries out.
@@ -46,6 +50,7 @@ impl Run for Args {
     fn run(self, context: &mut Context) -> anyhow::Result<Exit> {
         match self.command {
             Command::Flash(args) => args.run(context, &self.caller),
+            Command::Add(args) => args.run(context),
             Command::Check(args) => args.run(context),
             Command::Bot(_) => ask(context, &self.caller),
         }
