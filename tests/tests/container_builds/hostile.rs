@@ -21,7 +21,7 @@ fn hostile_builds_fail_alone_on_podman() -> anyhow::Result<()> {
 const GREEDY: [(&str, &str, &str); 7] = [
     (
         // Each waits for those that it made: the first of them ends only when there can be no more.
-        "bomb() { bomb | bomb; }\nbomb\nfalse",
+        "set +x\nbomb() { bomb | bomb; }\nbomb\nfalse",
         "the limit is `processes` in [build]",
         // So many shells may be too much for the memory first.
         "the limit is `memory`",
