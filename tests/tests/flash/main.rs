@@ -5,5 +5,6 @@ mod boards;
 mod drivers;
 mod faults;
 mod good;
+mod held;
 mod inventory;
 mod world;
