@@ -127,6 +127,18 @@ impl Lab {
         )
     }
 
+    /// The records of a device's flashes, in no order.
+    pub(crate) fn records(&self, machine: &Machine) -> anyhow::Result<Vec<Value>> {
+        let mut records = Vec::new();
+        for entry in std::fs::read_dir(self.state().join("devices/flashes").join(machine.name()))? {
+            let file = entry?.path();
+            if file.extension().is_some_and(|extension| extension == "json") {
+                records.push(serde_json::from_slice(&std::fs::read(file)?)?);
+            }
+        }
+        Ok(records)
+    }
+
     /// Why a device waits, in a line.
     pub(crate) fn why(&self, machine: &Machine) -> anyhow::Result<String> {
         Ok(self.world.admin(&["device", "why", machine.name()])?.ok()?.out())
