@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use windlass_tests::lab::machine::Ailment;
@@ -18,6 +19,9 @@ fn large() -> System {
         ..System::version("2.0.0")
     }
 }
+
+/// How long after it froze a machine is given up at the latest: the stall limit, what clearing up asks of it in vain, and a loaded machine.
+const GIVEN_UP: Duration = Duration::from_mins(1);
 
 /// A flash that sends slowly, once the machine downloads.
 fn downloading(world: &World, more: &[&str]) -> anyhow::Result<Running> {
@@ -192,6 +196,39 @@ fn a_flash_that_is_cut_off_leaves_the_old_system() -> anyhow::Result<()> {
     );
     assert_eq!(told["outcome"]["device_works"], true, "{ran}");
     world.is_left_well("A", "1.0.0")
+}
+
+#[test]
+fn a_machine_that_freezes_in_mid_write_is_given_up_in_time() -> anyhow::Result<()> {
+    if let Some(why) = lab::lacking() {
+        skipped(&why);
+        return Ok(());
+    }
+    let world = World::of(System::default())?;
+    let boot = world.machine.boot_id()?;
+    let running = downloading(&world, &["--stall-timeout", "10"])?;
+    world.machine.freeze()?;
+    let frozen = Instant::now();
+    let ran = running.finish()?.exits(1)?;
+    // Nothing hangs on it: neither what was sent, nor what is asked of it after.
+    assert!(frozen.elapsed() < GIVEN_UP, "{:?}: {ran}", frozen.elapsed());
+    let told = record(&ran)?;
+    assert_eq!(
+        (outcome(&told, "is"), outcome(&told, "step"), outcome(&told, "fault")),
+        ("failed", "install", "infrastructure"),
+        "{ran}"
+    );
+    assert_eq!(told["outcome"]["device_works"], false, "{ran}");
+    assert_eq!(world.machine.connections(), [], "connections are left");
+    assert!(!world.is_locked()?, "a lock is left");
+
+    // It goes on with what it ran, and takes the next flash.
+    world.machine.thaw()?;
+    at_rest(&world)?;
+    assert_eq!(world.machine.boot_id()?, boot);
+    world.is_left_well("A", "1.0.0")?;
+    world.flash_with(&System::version("2.0.0"))?.run()?.ok()?;
+    world.is_left_well("B", "2.0.0")
 }
 
 #[test]
