@@ -16,7 +16,10 @@ use crate::world::{DEADLINE, World, request_of};
 
 /// A lab whose devices are at ports where nobody answers, and a payload for them that a job made before.
 fn lab(devices: &[(&str, &str)]) -> World {
-    let mut config = "[lab]\nat_once = 1\nleave_alone = '1h'\n[jobs]\nback_off = '1h'\n".to_owned();
+    let mut config = "[lab]\nat_once = 1\nleave_alone = '1h'\n[jobs]\nback_off = '1h'\n\
+         [[payload]]\nname = 'kiosk'\nboard = 'kiosk'\narchitecture = 'x86_64'\nrepositories = ['main']\n\
+         [[payload.partition]]\nname = 'root'\nsource = '/srv/images/kiosk.img'\n"
+        .to_owned();
     for (name, tags) in devices {
         // A port that was free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

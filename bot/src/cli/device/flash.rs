@@ -48,7 +48,7 @@ Exit codes: 0 flashed and proven, 1 failed or rolled back, 2 usage, 3 this machi
 
 Examples:
   windlass device flash --device lab-7
-  windlass device flash --device lab-7 --from chromiumos_image.bin -m 'trying the new kernel'
+  windlass device flash --device lab-7 --from chromiumos_image.bin -m trial
   windlass device flash --remote 10.0.0.7 --from chromiumos_image.bin --accept-new
   windlass device flash --remote root@lab-7:2222 --from build/eve --image-name test.bin
   windlass device flash --remote lab-7 --from new.bin --delta-from old.bin --key signing.pem
