@@ -13,6 +13,7 @@ use windlass_core::id::{DeviceName, NightlyName, PayloadName};
 use windlass_hooks::settings::{Duration, Size};
 
 use super::Config;
+use crate::devices::flash;
 
 /// One `[[device]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +87,48 @@ pub struct Lab {
     pub canary: String,
     /// How long one flash may take.
     pub timeout: Duration,
+    /// How long its parts may take.
+    pub timeouts: FlashTimeouts,
+}
+
+/// `[lab.timeouts]`: how long the parts of a flash may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlashTimeouts {
+    /// A connection to a device.
+    pub connect: Duration,
+    /// A short command there.
+    pub command: Duration,
+    /// The installation.
+    pub install: Duration,
+    /// An installation during which nothing is sent and the device is no further.
+    pub stall: Duration,
+    /// The stateful archive.
+    pub stateful: Duration,
+    /// The restart; learned from the device's history where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reboot: Option<Duration>,
+    /// What is cleared away on a device.
+    pub clean: Duration,
+    /// The command that cuts its power.
+    pub power: Duration,
+}
+
+impl Default for FlashTimeouts {
+    fn default() -> Self {
+        let usual = flash::Limits::default();
+        let setting = |limit: std::time::Duration| Duration::from_secs(limit.as_secs());
+        Self {
+            connect: setting(usual.connect),
+            command: setting(usual.command),
+            install: setting(usual.install),
+            stall: setting(usual.stall),
+            stateful: setting(usual.stateful),
+            reboot: usual.reboot.map(setting),
+            clean: setting(usual.clean),
+            power: setting(usual.power),
+        }
+    }
 }
 
 impl Default for Lab {
@@ -99,6 +142,7 @@ impl Default for Lab {
             longest_reservation: Duration::from_secs(7 * 86_400),
             canary: "canary".to_owned(),
             timeout: Duration::from_secs(3600),
+            timeouts: FlashTimeouts::default(),
         }
     }
 }
@@ -110,6 +154,23 @@ impl Lab {
             bad_in_a_row: self.bad_in_a_row,
             leave_alone: self.leave_alone.signed(),
             longest: self.longest_leave_alone.signed(),
+        }
+    }
+
+    /// How long a flash and its parts may take.
+    pub fn flash_limits(&self) -> flash::Limits {
+        let each = &self.timeouts;
+        flash::Limits {
+            total: self.timeout.std(),
+            lock: std::time::Duration::ZERO,
+            connect: each.connect.std(),
+            command: each.command.std(),
+            install: each.install.std(),
+            stall: each.stall.std(),
+            stateful: each.stateful.std(),
+            reboot: each.reboot.map(Duration::std),
+            clean: each.clean.std(),
+            power: each.power.std(),
         }
     }
 

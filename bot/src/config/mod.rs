@@ -26,7 +26,7 @@ use windlass_hooks::settings::{Paths, Push, Settings, Signing, Ssh, Users};
 
 pub use build::{Build, SandboxKind};
 pub use builder::BuildHost;
-pub use device::{Device, Lab, Nightly};
+pub use device::{Device, FlashTimeouts, Lab, Nightly};
 pub use image::{EngineChoice, Image, Jobs, Registry};
 pub use payload::{Payload, PayloadFile, PayloadPartition};
 pub use problem::{Problem, Problems};

@@ -191,6 +191,10 @@ fn the_template_documents_every_key_with_its_default() {
         },
         lab: Lab {
             bandwidth: Some("20MiB".parse().unwrap()),
+            timeouts: FlashTimeouts {
+                reboot: Some("5m".parse().unwrap()),
+                ..FlashTimeouts::default()
+            },
             ..Lab::default()
         },
         devices: vec![Device {
@@ -818,6 +822,20 @@ board = \"../x\"
     ] {
         assert!(error.contains(expected), "{expected}:\n{error}");
     }
+}
+
+#[test]
+fn every_part_of_a_flash_has_some_time() {
+    let config = Config::parse("[lab.timeouts]\nstall = \"10s\"\n", "windlass.toml".as_ref()).unwrap();
+    let limits = config.lab.flash_limits();
+    assert_eq!((limits.stall.as_secs(), limits.connect.as_secs()), (10, 15));
+    assert_eq!(limits.total.as_secs(), 3600);
+    let error = Config::parse("[lab.timeouts]\nstall = \"0s\"\n", "windlass.toml".as_ref()).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("windlass.toml:2:9: 'stall' is 0: every flash would fail"),
+        "{error}"
+    );
 }
 
 #[test]

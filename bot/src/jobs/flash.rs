@@ -15,7 +15,7 @@ use windlass_core::job::{FlashJob, JobResult};
 use super::Trouble;
 use super::runner::{JobRunner, Order};
 use crate::config::{Device, Lab};
-use crate::devices::flash::{Console, FlashOrder, Limits, Parcels, Watch, flash};
+use crate::devices::flash::{Console, FlashOrder, Parcels, Watch, flash};
 use crate::devices::server::Budget;
 use crate::devices::ssh::{DeviceAddress, HostKey};
 use crate::devices::stock::Stock;
@@ -112,10 +112,7 @@ fn wanted(runner: &JobRunner, order: &Order, job: &FlashJob) -> Result<FlashOrde
         why: job.because.to_string(),
         job: Some(order.id),
         lease: Some(format!("job {}, attempt {}", order.id, order.attempt)),
-        limits: Limits {
-            total: config.lab.timeout.std(),
-            ..Limits::default()
-        },
+        limits: config.lab.flash_limits(),
         budget: runner.budget.clone(),
         port: None,
         power_command: (!device.power.is_empty()).then(|| device.power.clone()),

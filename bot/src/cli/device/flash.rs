@@ -17,6 +17,7 @@ use super::serve;
 use crate::cli::Context;
 use crate::cli::payload::terminal::Session;
 use crate::cli::remote::{self, Caller};
+use crate::config::Config;
 use crate::devices::Place;
 use crate::devices::driver;
 use crate::devices::flash::{Console, FlashOrder, Limits, Looked, Watch as _, flash, look_at};
@@ -77,15 +78,15 @@ pub(super) struct Args {
     /// Go on serving the payload when the device is done, until interrupted
     #[arg(long, conflicts_with_all = ["server_only", "dry_run"])]
     keep_server: bool,
-    /// The most seconds that all of it may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 7200, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
-    /// The most seconds that the restart may take; by default learned from the device's history
+    /// The most seconds that all of it may take; by default what the configuration says, or two hours
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    /// The most seconds that the restart may take; by default what the configuration says, or learned from its history
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     reboot_timeout: Option<u64>,
-    /// The most seconds without any progress
-    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
-    stall_timeout: u64,
+    /// The most seconds without any progress; by default what the configuration says, or 180
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    stall_timeout: Option<u64>,
     /// How many seconds to wait for somebody else who flashes it
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
@@ -174,7 +175,7 @@ impl Args {
             why: self.why.clone(),
             job: None,
             lease: None,
-            limits: self.limits(),
+            limits: self.limits(config.as_ref()),
             budget: self.bandwidth.map_or_else(Budget::default, Budget::of),
             port: self.port,
             power_command: self.power_command.as_ref().map(program).or_else(|| target.power()),
@@ -212,13 +213,15 @@ impl Args {
         Ok(exit)
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, config: Option<&Config>) -> Limits {
+        let usual = config.map_or_else(Limits::default, |config| config.lab.flash_limits());
+        let or = |seconds: Option<u64>, usual: Duration| seconds.map_or(usual, Duration::from_secs);
         Limits {
-            total: Duration::from_secs(self.timeout),
+            total: or(self.timeout, usual.total),
             lock: Duration::from_secs(self.wait),
-            stall: Duration::from_secs(self.stall_timeout),
-            reboot: self.reboot_timeout.map(Duration::from_secs),
-            ..Limits::default()
+            stall: or(self.stall_timeout, usual.stall),
+            reboot: self.reboot_timeout.map(Duration::from_secs).or(usual.reboot),
+            ..usual
         }
     }
 

@@ -215,6 +215,21 @@ impl Checker<'_> {
         for (key, _) in zeros.into_iter().filter(|(_, is_zero)| *is_zero) {
             self.wrong(&["lab", key], format!("'{key}' is 0: nothing would work"), "");
         }
+        let each = &lab.timeouts;
+        let parts = [
+            ("connect", Some(each.connect)),
+            ("command", Some(each.command)),
+            ("install", Some(each.install)),
+            ("stall", Some(each.stall)),
+            ("stateful", Some(each.stateful)),
+            ("reboot", each.reboot),
+            ("clean", Some(each.clean)),
+            ("power", Some(each.power)),
+        ];
+        for (key, _) in parts.into_iter().filter(|(_, limit)| limit.is_some_and(|limit| limit.as_secs() == 0)) {
+            let message = format!("'{key}' is 0: every flash would fail");
+            self.wrong(&["lab", "timeouts", key], message, "");
+        }
         if lab.longest_leave_alone < lab.leave_alone {
             let message = format!(
                 "'longest_leave_alone' ({}) is shorter than 'leave_alone' ({})",
