@@ -6,8 +6,8 @@ use windlass_hooks::settings::{Duration, Paths, Settings, Signing, Users};
 
 use super::problem::render;
 use super::{
-    Build, BuildHost, Config, Device, EngineChoice, Http, Image, Jobs, Lab, Nightly, Payload, PayloadFile,
-    PayloadPartition, Registry, Repository, UpdateOffer, UpdateServer, strict,
+    Build, BuildHost, Config, Device, EngineChoice, FlashTimeouts, Http, Image, Jobs, Lab, Nightly, Payload,
+    PayloadFile, PayloadPartition, Registry, Repository, UpdateOffer, UpdateServer, strict,
 };
 use crate::repository::rpmmd::Codec;
 

@@ -226,7 +226,10 @@ impl Checker<'_> {
             ("clean", Some(each.clean)),
             ("power", Some(each.power)),
         ];
-        for (key, _) in parts.into_iter().filter(|(_, limit)| limit.is_some_and(|limit| limit.as_secs() == 0)) {
+        for (key, _) in parts
+            .into_iter()
+            .filter(|(_, limit)| limit.is_some_and(|limit| limit.as_secs() == 0))
+        {
             let message = format!("'{key}' is 0: every flash would fail");
             self.wrong(&["lab", "timeouts", key], message, "");
         }
