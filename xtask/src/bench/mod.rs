@@ -58,6 +58,7 @@ Payloads are measured on root file systems of packages that are fetched: one ker
 Examples:
   cargo xtask bench devices
   cargo xtask bench devices --runs 3        quicker and coarser
+  cargo xtask bench devices --only server   the update server alone
   cargo xtask bench devices --json | jq '.[] | {name, median}'")]
     Devices(Devices),
 }
@@ -65,6 +66,9 @@ Examples:
 /// Arguments of `cargo xtask bench devices`.
 #[derive(Debug, clap::Args)]
 struct Devices {
+    /// Measure this part alone; may be said several times
+    #[arg(long, value_name = "PART", value_enum)]
+    only: Vec<devices::Part>,
     /// How often each thing is done
     #[arg(long, default_value_t = 7)]
     runs: usize,
@@ -133,7 +137,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             )?;
             let mut figures = Figures::default();
             let programs = release_with(&["-p", "windlass-tests", "--bins", "--lib"])?;
-            devices::measure(programs, args.runs, &mut figures)?;
+            devices::measure(programs, &args.only, args.runs, &mut figures)?;
             tell(&figures, args.json)
         }
     }
